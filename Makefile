@@ -1,0 +1,53 @@
+# LLM Ledger. `make help` lists the targets. Written for make 3.81: nothing here needs GNU extensions beyond it.
+VENV = .venv
+BIN = $(VENV)/bin
+LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+.PHONY: help install install-dev run test check format lint types locks bench kafka clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+$(BIN)/python:
+	@sh deploy/find-python.sh make-venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python requirements-dev.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed ## what `make run` needs, pinned with hashes, into .venv
+
+install-dev: $(VENV)/.installed-dev ## what tests and benchmarks need too
+
+run: $(VENV)/.installed ## start the standalone product on 127.0.0.1
+	@$(BIN)/llmledger
+
+test: $(VENV)/.installed-dev check ## lint, types and all tests
+	$(BIN)/pytest
+
+check: $(VENV)/.installed-dev lint types ## lint and types, without the tests
+
+format: $(VENV)/.installed-dev ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+locks: ## compile the requirement locks anew
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml requirements-build.in -o requirements.lock
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev pyproject.toml requirements-build.in -o requirements-dev.lock
+
+clean: ## remove everything that the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

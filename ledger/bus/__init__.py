@@ -1,0 +1,74 @@
+"""The bus: where an accepted report waits until it is a row. Two ports and the values that travel through them.
+
+A record that `publish` returned for is durable: it survives a crash of every process of ours. Reading is at least once:
+what was not committed is read again, in the same order within its partition.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A record's place on the bus; the order of positions within a partition is the order of acceptance."""
+
+    generation: int
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is handed to the bus: all records of one `key` are read in order by one worker."""
+
+    key: bytes
+    envelope: bytes  # the event contract of ledger.report, encoded
+    body: bytes  # the report's bytes as they came
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is read from the bus, exactly as it stands there; nothing about it is known to be valid yet."""
+
+    position: Position
+    key: bytes | None
+    envelope: bytes | None  # None when the record has no (single, non-null) envelope header
+    body: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()  # further headers, kept for the dead letters
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """Puts records on the bus."""
+
+    async def start(self) -> None:
+        """Begin connecting. Returns at once also when the bus is away; `publish` raises until it is there."""
+
+    async def publish(self, record: Record) -> Position:
+        """Return once the record is durable. Raises `BusUnavailable` when that was not confirmed in time.
+
+        After `BusUnavailable` the record may or may not be on the bus, unless its text says that it was not handed over.
+        """
+
+    async def close(self) -> None:
+        """Wait for what is under way, then let go of the bus."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Reads the bus from where the last commit left it."""
+
+    async def poll(self, limit: int) -> Sequence[Delivery]:
+        """Up to `limit` further deliveries; waits until there is at least one or the source is closed (then empty)."""
+
+    async def commit(self, resume_at: dict[int, int]) -> None:
+        """From now on a reopened source begins at these offsets (the next to read, per partition)."""
+
+
+def committable(deliveries: Iterable[Delivery]) -> dict[int, int]:
+    """The offset to resume from, per partition (a commit names the next record, not the last)."""
+    resume: dict[int, int] = {}
+    for at in (delivery.position for delivery in deliveries):
+        resume[at.partition] = max(resume.get(at.partition, 0), at.offset + 1)
+    return resume

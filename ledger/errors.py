@@ -1,0 +1,72 @@
+"""What can go wrong, sorted by what to do about it.
+
+LedgerError
+├── Invalid (TooLarge, TooDeep, UnsupportedEncoding, UnknownVersion)  the sender must change the request  → 400, 413, 415
+├── Refused (MissingKey, UnknownKey, MissingScope)         the sender may not do this            → 401
+├── NotFound                                               there is no such thing for this sender → 404
+├── Unavailable (BusUnavailable, StoreUnavailable)         try again later, nothing was lost      → 503 + Retry-After
+└── Misconfigured                                          an operator must change the settings   → the process stops
+"""
+
+
+class LedgerError(Exception):
+    """Something that LLM Ledger knows how to name. The docstring is the default message."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+
+class Invalid(LedgerError):
+    """The request cannot be understood."""
+
+
+class TooLarge(Invalid):
+    """The body is too large."""
+
+
+class TooDeep(Invalid):
+    """The JSON is nested too deeply."""
+
+
+class UnsupportedEncoding(Invalid):
+    """The content encoding is not supported: use gzip, zstd or none."""
+
+
+class UnknownVersion(Invalid):
+    """The record has a version that this program does not know."""
+
+
+class Refused(LedgerError):
+    """The sender may not do this."""
+
+
+class MissingKey(Refused):
+    """The request carries no API key."""
+
+
+class UnknownKey(Refused):
+    """The API key is not known."""
+
+
+class MissingScope(Refused):
+    """The API key does not have the scope that this needs."""
+
+
+class NotFound(LedgerError):
+    """Not found."""
+
+
+class Unavailable(LedgerError):
+    """Not available at the moment; try again."""
+
+
+class BusUnavailable(Unavailable):
+    """Not confirmed, retry."""
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be reached at the moment."""
+
+
+class Misconfigured(LedgerError):
+    """The settings are wrong."""
