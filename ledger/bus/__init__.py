@@ -25,6 +25,7 @@ class Record:
     key: bytes
     envelope: bytes  # the event contract of ledger.report, encoded
     body: bytes  # the report's bytes as they came
+    headers: tuple[tuple[str, bytes], ...] = ()  # beside the envelope; dead letters say there why they are dead
 
 
 @dataclass(frozen=True, slots=True)

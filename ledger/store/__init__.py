@@ -1,0 +1,54 @@
+"""The store: where rows are. The port that workers write through, and the failures they sort by.
+
+Every write names a token of its chunk: a store that remembers it may skip a repeated write, none has to. What carries
+exactly once is the row's identity and version.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol, runtime_checkable
+
+from ledger.errors import LedgerError, StoreUnavailable
+from ledger.ids import ProjectId, RecordId
+from ledger.patch import KeyEntry, Patch
+from ledger.request_log import RequestLog, RowKey
+
+Identity = tuple[ProjectId, RecordId]
+
+__all__ = ["DataRefused", "Identity", "RequestLogStore", "StoreBroken", "StoreUnavailable"]
+
+
+class DataRefused(LedgerError):
+    """The store refused the data themselves: the same rows will be refused again."""
+
+
+class StoreBroken(LedgerError):
+    """The store answered something that neither waiting nor other rows will change: an operator is needed."""
+
+
+@runtime_checkable
+class RequestLogStore(Protocol):
+    """What workers need of the store. Every method raises `StoreUnavailable`, `DataRefused` or `StoreBroken`."""
+
+    async def key_entries(self, of: Collection[Identity]) -> list[KeyEntry]:
+        """All stored entries of these ids, in order of position."""
+
+    async def patches(self, of: Collection[Identity]) -> list[Patch]:
+        """All stored patches of these ids, in order of position."""
+
+    async def rows(self, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
+        """The current row of each key that has one; deleted rows are not returned."""
+
+    async def insert_key_entries(self, entries: Sequence[KeyEntry], token: str) -> None:
+        """Durable on return."""
+
+    async def insert_patches(self, patches: Sequence[Patch], token: str) -> None:
+        """Durable on return."""
+
+    async def insert_bodies(self, rows: Sequence[RequestLog], token: str) -> None:
+        """The heavy columns of these rows; durable on return."""
+
+    async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
+        """The light columns of these rows, after which they are listed; durable on return."""
+
+    async def ping(self) -> None:
+        """Return if the store answers."""

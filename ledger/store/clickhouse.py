@@ -1,0 +1,240 @@
+"""The one store adapter: clickhouse-connect's synchronous client in threads. The DSN says ClickHouse server or chDB.
+
+Every thread has a client of its own, because a client serves one call at a time. A driver's exception does not leave
+this module: `sorted_by_remedy` turns it into one that says what to do.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
+from itertools import groupby
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from ledger.clock import from_milliseconds
+from ledger.errors import LedgerError
+from ledger.ids import ProjectId, from_int, to_int
+from ledger.patch import KeyEntry, Patch
+from ledger.request_log import RequestLog, RowKey
+from ledger.store import DataRefused, Identity, StoreBroken, StoreUnavailable
+from ledger.store.columns import (
+    BODY_COLUMNS,
+    KEY_COLUMNS,
+    PATCH_COLUMNS,
+    ROW_COLUMNS,
+    Column,
+    bodies_from,
+    column_values,
+    key_entry_from,
+    patch_from,
+    row_from,
+    select_list,
+)
+
+T = TypeVar("T")
+
+TRANSIENT = frozenset({159, 202, 209, 210, 241, 242, 243, 252, 279, 319, 425, 999})
+"""Codes that waiting cures: time-outs, network, memory, read-only, too many parts, connections, keeper."""
+
+DATA = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 117, 131, 349})
+"""Codes of values that cannot be read or do not fit; the same rows fail again."""
+
+IDS_PER_LOOK_UP = 1000
+
+INSERT_SETTINGS: Mapping[str, object] = {"async_insert": 0, "deduplicate_insert": "enable"}
+
+
+def sorted_by_remedy(error: ClickHouseError) -> LedgerError:
+    """What to do about a failure, by the engine's error code and never by the HTTP status."""
+    code = getattr(error, "code", None)
+    if code == 252 and "partitions" in str(error):
+        return DataRefused(f"The store refused the rows (code {code}).")
+    if code is None or code in TRANSIENT:
+        return StoreUnavailable(f"The store did not take the statement (code {code}): {type(error).__name__}.")
+    if code in DATA:
+        return DataRefused(f"The store refused the rows (code {code}).")
+    return StoreBroken(f"The store answered code {code}: {str(error)[:300]}")
+
+
+class ClickHousePool:
+    """A few threads, each with a client of its own. Reads and writes are plain functions of a client."""
+
+    def __init__(self, dsn: str, *, threads: int, settings: Mapping[str, object] | None = None) -> None:
+        self._dsn = dsn
+        self._settings = dict(settings or {})
+        self._local = threading.local()
+        self._clients: list[Client] = []
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="store")
+
+    async def run(self, statement: Callable[[Client], T]) -> T:
+        """The statement's result. Raises `StoreUnavailable`, `DataRefused` or `StoreBroken`."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.run_here, statement)
+
+    def run_here(self, statement: Callable[[Client], T]) -> T:
+        """The same in the calling thread."""
+        try:
+            return statement(self._client())
+        except ClickHouseError as error:
+            raise sorted_by_remedy(error) from error
+
+    def close(self) -> None:
+        """Wait for what is under way and close the clients."""
+        self._threads.shutdown(wait=True)
+        for client in self._clients:
+            client.close()
+
+    def _client(self) -> Client:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = open_client(self._dsn, self._settings)
+            self._local.client = client
+            self._clients.append(client)
+        return client
+
+
+def is_embedded(dsn: str) -> bool:
+    """Whether the DSN names the engine inside this process (chDB) and not a server."""
+    return urlsplit(dsn).scheme == "chdb"
+
+
+def open_client(dsn: str, settings: Mapping[str, object] | None = None) -> Client:
+    """A client of the store at this DSN, for one thread at a time."""
+    if is_embedded(dsn):
+        return clickhouse_connect.get_client(dsn=dsn, settings=dict(settings or {}))
+    return clickhouse_connect.get_client(
+        dsn=dsn,
+        settings=dict(settings or {}),
+        autogenerate_session_id=False,
+        form_encode_query_params=True,  # thousands of ids do not fit in a URL
+        query_retries=0,
+        connect_timeout=5,
+        send_receive_timeout=60,
+    )
+
+
+class ClickHouseStore:
+    """`RequestLogStore` over ClickHouse or chDB."""
+
+    def __init__(self, pool: ClickHousePool) -> None:
+        self._pool = pool
+
+    async def key_entries(self, of: Collection[Identity]) -> list[KeyEntry]:
+        """All stored entries of these ids, in order of position."""
+        found = await self._by_id("request_keys", KEY_COLUMNS, of)
+        return sorted(map(key_entry_from, found), key=lambda entry: entry.position)
+
+    async def patches(self, of: Collection[Identity]) -> list[Patch]:
+        """All stored patches of these ids, in order of position."""
+        found = await self._by_id("request_patches", PATCH_COLUMNS, of)
+        return sorted(map(patch_from, found), key=lambda patch: patch.position)
+
+    async def rows(self, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
+        """The current row of each key that has one; deleted rows are not returned."""
+        if not keys:
+            return []
+        return await self._pool.run(lambda client: read_rows(client, keys, with_bodies=with_bodies))
+
+    async def insert_key_entries(self, entries: Sequence[KeyEntry], token: str) -> None:
+        """Durable on return."""
+        await self._insert("request_keys", KEY_COLUMNS, entries, token, lambda entry: entry.created_at)
+
+    async def insert_patches(self, patches: Sequence[Patch], token: str) -> None:
+        """Durable on return."""
+        await self._insert("request_patches", PATCH_COLUMNS, patches, token, lambda patch: patch.accepted_at)
+
+    async def insert_bodies(self, rows: Sequence[RequestLog], token: str) -> None:
+        """The heavy columns of these rows; durable on return."""
+        await self._insert("request_bodies", BODY_COLUMNS, rows, token, lambda row: row.created_at)
+
+    async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
+        """The light columns of these rows, after which they are listed; durable on return."""
+        await self._insert("request_logs", ROW_COLUMNS, rows, token, lambda row: row.created_at)
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        await self._pool.run(lambda client: client.query("SELECT 1"))
+
+    async def _by_id(self, table: str, columns: Sequence[Column], of: Collection[Identity]) -> list[Sequence[Any]]:
+        if not of:
+            return []
+        sql = (
+            f"SELECT {select_list(columns)} FROM {table} FINAL"
+            " WHERE project = {project:String} AND id IN {ids:Array(UInt128)}"
+        )
+        found: list[Sequence[Any]] = []
+        for project, ids in by_project(of):
+            parameters = {"project": project, "ids": [to_int(id_) for id_ in ids]}
+            result = await self._pool.run(lambda client, p=parameters: client.query(sql, parameters=p))  # type: ignore[misc]
+            found.extend(result.result_rows)
+        return found
+
+    async def _insert(
+        self, table: str, columns: Sequence[Column], items: Sequence[T], token: str, time: Callable[[T], int]
+    ) -> None:
+        for month, part in _by_month(items, time):
+            await self._pool.run(lambda client, m=month, p=part: insert(client, table, columns, p, f"{token}-{m}"))  # type: ignore[misc]
+
+
+def insert(client: Client, table: str, columns: Sequence[Column], items: Sequence[Any], token: str) -> None:
+    """One insert, which the engine may skip when it remembers the token."""
+    client.insert(
+        table,
+        column_values(columns, items),
+        column_names=[column.name for column in columns],
+        column_type_names=[column.type for column in columns],
+        column_oriented=True,
+        settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
+    )
+
+
+def read_rows(client: Client, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
+    """The current row of each key that has one, deleted ones left out."""
+    rows: list[RequestLog] = []
+    for project, group in _grouped(keys, lambda key: key.project):
+        parameters = {
+            "project": project,
+            "times": [as_time_text(key.created_at) for key in group],
+            "ids": [to_int(key.id) for key in group],
+        }
+        where = (
+            "FINAL WHERE project = {project:String} AND created_at IN {times:Array(DateTime64(3, 'UTC'))}"
+            " AND id IN {ids:Array(UInt128)} AND is_deleted = 0"
+        )
+        light = client.query(f"SELECT {select_list(ROW_COLUMNS)} FROM request_logs {where}", parameters=parameters)
+        heavy = {}
+        if with_bodies:
+            found = client.query(
+                f"SELECT {select_list(BODY_COLUMNS)} FROM request_bodies {where}", parameters=parameters
+            )
+            heavy = dict(map(bodies_from, found.result_rows))
+        rows.extend(row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows)
+    return rows
+
+
+def as_time_text(ms: int) -> str:
+    """Milliseconds since 1970 in the text form that the engine reads as DateTime64(3, 'UTC')."""
+    return from_milliseconds(ms).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03d}"
+
+
+def by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[Any]]]:
+    """The ids of each project, in groups of a size that one statement takes."""
+    for project, group in _grouped(set(of), lambda identity: identity[0]):
+        ids = [id_ for _, id_ in group]
+        for start in range(0, len(ids), IDS_PER_LOOK_UP):
+            yield project, ids[start : start + IDS_PER_LOOK_UP]
+
+
+def _grouped(items: Collection[T], key: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:
+    for value, group in groupby(sorted(items, key=key), key=key):
+        yield value, list(group)
+
+
+def _by_month(items: Sequence[T], time: Callable[[T], int]) -> Iterator[tuple[str, list[T]]]:
+    """One group per partition of the table: an insert over many partitions would be refused as a whole."""
+    yield from _grouped(items, lambda item: from_milliseconds(time(item)).strftime("%Y%m"))
