@@ -1,7 +1,7 @@
 """What can go wrong, sorted by what to do about it.
 
 LedgerError
-├── Invalid (TooLarge, TooDeep, UnsupportedEncoding, UnknownVersion)  the sender must change the request  → 400, 413, 415
+├── Invalid (TooLarge, TooDeep, UnsupportedEncoding, …)    the sender must change the request    → 400, 413, 415
 ├── Refused (MissingKey, UnknownKey, MissingScope)         the sender may not do this            → 401
 ├── NotFound                                               there is no such thing for this sender → 404
 ├── Unavailable (BusUnavailable, StoreUnavailable)         try again later, nothing was lost      → 503 + Retry-After

@@ -11,6 +11,9 @@ from ledger.bus import Position
 from ledger.ids import ProjectId, RecordId
 
 
+NOWHERE = Position(0, 0, 0)
+
+
 class CostStatus(StrEnum):
     """Where the figure in `cost` comes from."""
 
@@ -53,7 +56,7 @@ class RequestLog:
     id: RecordId
     version: int = 0  # grows with the set of events folded into the row
     is_deleted: bool = False
-    position: Position = Position(0, 0, 0)  # of the highest folded event
+    position: Position = NOWHERE  # of the highest folded event
     # where and when
     source: str
     ingested_at: int

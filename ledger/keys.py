@@ -1,0 +1,190 @@
+"""API keys: a small file of hashes, read by every service, edited by `llmledger keys`.
+
+A key reads `llmledger_live_<id>_<secret>_<checksum>`. The file keeps HMAC-SHA256(pepper, secret), never the secret; it
+also keeps each project's id secret, which is never rotated: without it the project's ids cannot be told from foreign
+ones. The file is read again when it changes, so a revoked key stops working within `RELOAD_SECONDS`.
+"""
+
+import hmac
+import secrets
+import time
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from ledger.errors import Misconfigured
+from ledger.ids import ProjectId
+
+RELOAD_SECONDS = 2.0
+ALL_PROJECTS = ProjectId("*")
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    INGEST = "ingest"
+    QUERY = "query"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: the only thing that is known of a key after it was checked."""
+
+    key_id: str
+    project: ProjectId
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key has this scope."""
+        return scope in self.scopes
+
+
+class StoredKey(msgspec.Struct, frozen=True):
+    """One key as the file keeps it."""
+
+    id: str
+    project: str
+    scopes: list[Scope]
+    hash: str
+    created_at: str
+
+
+class KeyFileContent(msgspec.Struct, frozen=True):
+    """The whole file. Bytes are base64 text."""
+
+    version: int
+    pepper: str
+    projects: dict[str, str] = {}  # project → id secret
+    keys: list[StoredKey] = []
+
+
+def fresh_content() -> KeyFileContent:
+    """A key file without projects and keys."""
+    return KeyFileContent(version=1, pepper=_secret_text())
+
+
+def read_content(path: Path) -> KeyFileContent:
+    """The file's content. Raises `Misconfigured` when it is missing or cannot be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=KeyFileContent)
+    except FileNotFoundError as error:
+        raise Misconfigured(f"The key file {path} does not exist. Make a key: llmledger keys create.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"The key file {path} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What making a key gives: the file with it, and the key's text, which is shown once."""
+
+    content: KeyFileContent
+    key: str
+    key_id: str
+
+
+def with_new_key(content: KeyFileContent, project: str, scopes: list[Scope], created_at: str) -> NewKey:
+    """The content with one more key (and the project, when it is new)."""
+    if project == ALL_PROJECTS and Scope.INGEST in scopes:
+        raise Misconfigured("A key of all projects can read only: leave out the scope ingest.")
+    key_id = secrets.token_hex(4)
+    secret = secrets.token_urlsafe(32)
+    hashed = _hash(b64decode(content.pepper), secret)
+    stored = StoredKey(id=key_id, project=project, scopes=scopes, hash=hashed, created_at=created_at)
+    projects = content.projects
+    if project != ALL_PROJECTS and project not in projects:
+        projects = {**projects, project: _secret_text()}
+    changed = msgspec.structs.replace(content, projects=projects, keys=[*content.keys, stored])
+    unsigned = f"llmledger_live_{key_id}_{secret}"
+    return NewKey(changed, f"{unsigned}_{_checksum(unsigned)}", key_id)
+
+
+def without_key(content: KeyFileContent, key_id: str) -> KeyFileContent:
+    """The content without this key. Raises `Misconfigured` when there is none of that id."""
+    kept = [key for key in content.keys if key.id != key_id]
+    if len(kept) == len(content.keys):
+        raise Misconfigured(f"There is no key with the id {key_id}.")
+    return msgspec.structs.replace(content, keys=kept)
+
+
+@dataclass(slots=True)
+class KeyRing:
+    """The keys of a file, as services ask for them. Reads the file again when it has changed."""
+
+    path: Path
+    now: Callable[[], float] = time.monotonic
+    _checked_at: float = field(default=-RELOAD_SECONDS, init=False)
+    _stamp: tuple[int, int, int] | None = field(default=None, init=False)
+    _pepper: bytes = field(default=b"", init=False)
+    _keys: Mapping[str, StoredKey] = field(default_factory=dict, init=False)
+    _principals: Mapping[str, Principal] = field(default_factory=dict, init=False)
+    _secrets: Mapping[str, bytes] = field(default_factory=dict, init=False)
+
+    def find(self, text: str) -> Principal | None:
+        """Whose key this is; None for a key that is not (or no longer) in the file."""
+        self._refresh()
+        key_id, secret = _parse(text)
+        stored = self._keys.get(key_id)
+        expected = stored.hash if stored else _hash(b"", "no such key")
+        matches = hmac.compare_digest(_hash(self._pepper, secret), expected)
+        return self._principals[key_id] if stored and matches else None
+
+    def knows_project(self, project: str) -> bool:
+        """Whether the file names this project."""
+        self._refresh()
+        return project in self._secrets
+
+    def id_secret(self, project: ProjectId) -> bytes:
+        """The secret that the project's ids are made and checked with."""
+        self._refresh()
+        return self._secrets[project]
+
+    def _refresh(self) -> None:
+        now = self.now()
+        if now - self._checked_at < RELOAD_SECONDS:
+            return
+        self._checked_at = now
+        stamp = _stamp_of(self.path)
+        if stamp == self._stamp:
+            return
+        content = read_content(self.path)
+        self._pepper = b64decode(content.pepper)
+        self._keys = {key.id: key for key in content.keys}
+        self._principals = {
+            key.id: Principal(key.id, ProjectId(key.project), frozenset(key.scopes)) for key in content.keys
+        }
+        self._secrets = {project: b64decode(secret) for project, secret in content.projects.items()}
+        self._stamp = stamp
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError as error:
+        raise Misconfigured(f"The key file {path} does not exist. Make a key: llmledger keys create.") from error
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _parse(text: str) -> tuple[str, str]:
+    unsigned, _, checksum = text.rpartition("_")
+    parts = unsigned.split("_", 3)
+    if len(parts) != 4 or checksum != _checksum(unsigned):
+        return "", ""
+    return parts[2], parts[3]
+
+
+def _hash(pepper: bytes, secret: str) -> str:
+    return hmac.digest(pepper, secret.encode(), "sha256").hex()
+
+
+def _checksum(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def _secret_text() -> str:
+    return b64encode(secrets.token_bytes(32)).decode()
