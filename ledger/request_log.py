@@ -10,7 +10,6 @@ from enum import StrEnum
 from ledger.bus import Position
 from ledger.ids import ProjectId, RecordId
 
-
 NOWHERE = Position(0, 0, 0)
 
 

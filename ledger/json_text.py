@@ -1,0 +1,53 @@
+"""Is this JSON that every later stage can read? Judged on the bytes, without building what they describe.
+
+A report's payload stays raw: it may be 32 MB of anything. What is refused here would be read differently, or not at
+all, further down: text that is not UTF-8, nesting deeper than `MAX_DEPTH`, integers beyond 64 bits, floats beyond a
+double. The grammar itself is judged by msgspec where the payloads are cut out.
+"""
+
+import re
+
+from ledger.errors import Invalid, TooDeep
+
+MAX_DEPTH = 64
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_DIGITS_AND_EXPONENTS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x65 if byte in b"eE" else 0x20 for byte in range(256))
+_INT64 = range(-(2**63), 2**63)
+
+
+def check_json_text(body: bytes) -> None:
+    """Return when the text is fit to be parsed. Raises `Invalid` or `TooDeep`; never anything else."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"The body is not UTF-8 (byte {error.start}).") from None
+    brackets = body.count(b"{") + body.count(b"[") > MAX_DEPTH
+    shape = body.translate(_DIGITS_AND_EXPONENTS)
+    numbers = b"0" * 19 in shape or b"0e" in shape
+    if brackets or numbers:
+        _check_without_strings(_STRING.sub(b'""', body))
+
+
+def _check_without_strings(text: bytes) -> None:
+    nested = text.translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not nested:
+            break
+        nested = nested.replace(b"[]", b"").replace(b"{}", b"")
+    else:
+        if nested:
+            raise TooDeep(f"The JSON is nested deeper than {MAX_DEPTH} levels, or its brackets do not match.")
+    for match in _NUMBER.finditer(text):
+        if not _fits(match.group()):
+            raise Invalid(f"The number {match.group()[:24].decode()} at byte {match.start()} is out of range.")
+
+
+def _fits(number: bytes) -> bool:
+    if len(number) < 19 and b"e" not in number and b"E" not in number:
+        return True
+    if number.lstrip(b"-").isdigit():
+        return len(number) <= 20 and int(number) in _INT64
+    return abs(float(number)) != float("inf")
