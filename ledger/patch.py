@@ -20,7 +20,12 @@ class Patch:
     price_version: str
     body_hash: str
     body: str  # JSON text: the fields to replace
-    voided: bool = False  # its row was refused; it counts, but changes nothing
+    voidings: int = 0  # odd: its row was refused, so it counts but changes nothing; raised again by a replay
+
+    @property
+    def is_voided(self) -> bool:
+        """Whether the patch is out of force."""
+        return self.voidings % 2 == 1
 
 
 @dataclass(frozen=True, slots=True)

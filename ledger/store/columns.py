@@ -136,7 +136,7 @@ PATCH_COLUMNS = (
     _plain("price_version", LABEL),
     _plain("body_hash", "String"),
     _plain("body", "String"),
-    _plain("voided", "UInt8"),
+    _plain("voidings", "UInt16"),
 )
 
 KEY_COLUMNS = (
@@ -190,7 +190,7 @@ def patch_from(values: Sequence[Any]) -> Patch:
     """The patch whose `PATCH_COLUMNS` were read as these values."""
     project, id_, generation, offset, partition, event_id, kind, accepted_at, price_version, *rest = values
     position = Position(generation, partition, offset)
-    body_hash, body, voided = rest
+    body_hash, body, voidings = rest
     event = EventId(from_int(event_id))
     return Patch(
         ProjectId(project),
@@ -202,7 +202,7 @@ def patch_from(values: Sequence[Any]) -> Patch:
         price_version,
         body_hash,
         body,
-        bool(voided),
+        voidings,
     )
 
 

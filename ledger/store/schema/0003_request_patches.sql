@@ -12,9 +12,9 @@ CREATE TABLE request_patches
     price_version LowCardinality(String),
     body_hash     String,
     body          String CODEC(ZSTD(1)),
-    voided        UInt8                                  -- 1: its row was refused; a later write wins
+    voidings      UInt16                                 -- odd: its row was refused; the highest count wins
 )
-ENGINE = ReplacingMergeTree(voided)
+ENGINE = ReplacingMergeTree(voidings)
 PARTITION BY toYYYYMM(accepted_at)
 ORDER BY (project, id, generation, offset, partition)
 SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 10000,

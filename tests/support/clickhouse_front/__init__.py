@@ -1,0 +1,8 @@
+"""ClickHouse's HTTP interface over chDB, as a process of its own, for tests of the path over HTTP and for trying out.
+
+It speaks as much of the interface as clickhouse-connect uses, and refuses what it cannot do instead of leaving it out.
+
+How it differs from a server: every statement has its own engine handle, so a session (`session_id` is accepted) keeps
+neither `SET` nor temporary tables; the engine names its queries itself, so `KILL QUERY` finds none by the id that the
+client gave; an answer is complete before its first byte is sent; every error is status 500; anybody may do anything.
+"""

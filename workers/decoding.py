@@ -1,0 +1,91 @@
+"""Bytes → Accepted | Rejected. Any bytes at all give one of the two, never an exception.
+
+The one thing that does raise is a record of a later era (`UnknownVersion`): it is no bad record, it waits for the
+program that can read it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+
+from ledger.bus import Delivery, Position
+from ledger.dialects import cut
+from ledger.errors import Invalid, UnknownVersion
+from ledger.inflating import inflate
+from ledger.json_text import check_json_text
+from ledger.report import Envelope, decode as decode_envelope
+from ledger.settings import MAX_BODY_BYTES
+from ledger.store import Identity
+
+
+class RejectCode(StrEnum):
+    """Why a delivery is dead: a closed set, because it becomes a metric label."""
+
+    ENVELOPE_UNREADABLE = "envelope_unreadable"
+    BODY_UNREADABLE = "body_unreadable"
+    KEY_REUSED = "idempotency_key_reused"
+    TOO_MANY_EVENTS = "too_many_events"
+    ROW_REFUSED = "row_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A delivery that cannot become a row."""
+
+    delivery: Delivery  # the original bytes, so nothing is lost in the dead letters
+    code: RejectCode
+    detail: str  # never a value that the sender sent
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A delivery whose envelope is valid and whose body is a JSON object."""
+
+    delivery: Delivery
+    envelope: Envelope
+    body: bytes  # inflated
+
+    @property
+    def identity(self) -> Identity:
+        """Whose record this is about."""
+        return self.envelope.project, self.envelope.record_id
+
+    @property
+    def position(self) -> Position:
+        """Where it stands in the order of acceptance."""
+        return self.delivery.position
+
+    def body_hash(self) -> str:
+        """What tells a retry from another use of its idempotency key."""
+        return blake2b(self.body, digest_size=16).hexdigest()
+
+
+def decode(delivery: Delivery) -> Accepted | Rejected:
+    """What the delivery is. Raises `UnknownVersion` only."""
+    try:
+        envelope = decode_envelope(delivery.envelope or b"")
+    except UnknownVersion:
+        raise
+    except Invalid as error:
+        return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, str(error))
+    try:
+        body = inflate(delivery.body or b"", envelope.content_encoding, MAX_BODY_BYTES) or b"{}"
+        check_json_text(body)
+        cut(body)
+    except Invalid as error:
+        return Rejected(delivery, RejectCode.BODY_UNREADABLE, type(error).__name__)
+    return Accepted(delivery, envelope, body)
+
+
+def split(outcomes: Iterable[Accepted | Rejected]) -> tuple[list[Accepted], list[Rejected]]:
+    """Both kinds, each in its order."""
+    accepted: list[Accepted] = []
+    rejected: list[Rejected] = []
+    for outcome in outcomes:
+        match outcome:
+            case Accepted():
+                accepted.append(outcome)
+            case Rejected():
+                rejected.append(outcome)
+    return accepted, rejected
