@@ -4,6 +4,7 @@ The one thing that does raise is a record of a later era (`UnknownVersion`): it 
 program that can read it.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,8 +14,10 @@ from ledger.bus import Delivery, Position
 from ledger.dialects import cut
 from ledger.errors import Invalid, UnknownVersion
 from ledger.inflating import inflate
+from ledger.instants import EARLIEST_STORED_MS, LATEST_STORED_MS
 from ledger.json_text import check_json_text
-from ledger.report import Envelope, decode as decode_envelope
+from ledger.report import Envelope
+from ledger.report import decode as decode_envelope
 from ledger.settings import MAX_BODY_BYTES
 from ledger.store import Identity
 
@@ -69,6 +72,9 @@ def decode(delivery: Delivery) -> Accepted | Rejected:
         raise
     except Invalid as error:
         return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, str(error))
+    fault = _fault_of(envelope)
+    if fault:
+        return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, fault)
     try:
         body = inflate(delivery.body or b"", envelope.content_encoding, MAX_BODY_BYTES) or b"{}"
         check_json_text(body)
@@ -76,6 +82,27 @@ def decode(delivery: Delivery) -> Accepted | Rejected:
     except Invalid as error:
         return Rejected(delivery, RejectCode.BODY_UNREADABLE, type(error).__name__)
     return Accepted(delivery, envelope, body)
+
+
+def _fault_of(envelope: Envelope) -> str | None:
+    """What makes a well-formed envelope unusable; nothing that `ingest_api` writes."""
+    if not envelope.project:
+        return "The envelope names no project."
+    if not all(map(_is_uuid, (envelope.record_id, envelope.event_id))):
+        return "The envelope's ids are no UUIDs."
+    times = (envelope.accepted_at, envelope.created_at)
+    if not all(EARLIEST_STORED_MS <= time <= LATEST_STORED_MS for time in times):
+        return "The envelope's times cannot be stored."
+    if envelope.blob is not None:
+        return "The body is kept outside of the record, where this program does not look."
+    return None
+
+
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def _is_uuid(text: str) -> bool:
+    return _UUID.fullmatch(text) is not None
 
 
 def split(outcomes: Iterable[Accepted | Rejected]) -> tuple[list[Accepted], list[Rejected]]:

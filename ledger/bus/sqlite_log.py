@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 GENERATION = 1
 MAX_COMMIT_BYTES = 64 * 1024 * 1024
+MAX_POLL_BYTES = 64 * 1024 * 1024
 CHECKPOINT_PAGES = 4000  # of 4 KiB: a checkpoint about every 16 MiB, by the writing connection alone
 PRUNE_ROWS = 2000
 
@@ -80,7 +81,7 @@ class SqliteLog:
         """Up to `limit` further deliveries; waits for the first one, empty once closed. Safe to cancel."""
         while not self._closed:
             self._arrived.clear()
-            found = await self._in(self._reader_thread, self._read, self._next, limit)
+            found = await self._in(self._reader_thread, self._read, self._next, limit, MAX_POLL_BYTES)
             if found:
                 self._next = found[-1].position.offset + 1
                 return found
@@ -131,11 +132,18 @@ class SqliteLog:
             (last,) = self._writer.execute("SELECT last_insert_rowid()").fetchone()
         return range(last - len(records) + 1, last + 1)
 
-    def _read(self, start: int, limit: int) -> list[Delivery]:
+    def _read(self, start: int, limit: int, max_bytes: int) -> list[Delivery]:
         rows = self._reader.execute(
             "SELECT offset, key, envelope, body FROM records WHERE offset >= ? ORDER BY offset LIMIT ?", (start, limit)
         )
-        return [Delivery(Position(GENERATION, 0, offset), key, envelope, body) for offset, key, envelope, body in rows]
+        found: list[Delivery] = []
+        for offset, key, envelope, body in rows:
+            found.append(Delivery(Position(GENERATION, 0, offset), key, envelope, body))
+            max_bytes -= len(body)
+            if max_bytes <= 0:
+                break
+        rows.close()
+        return found
 
     def _resume_at(self) -> int:
         (resume_at,) = self._writer.execute("SELECT resume_at FROM progress").fetchone()

@@ -10,16 +10,16 @@ from datetime import date
 
 from ledger.prices.schema import Match
 
-Test = Callable[[str], bool]
+Predicate = Callable[[str], bool]
 
 _COMPACT_DATE = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
 
-def test_for(match: Match) -> Test:
+def predicate_of(match: Match) -> Predicate:
     """The rule as a function of a lower-case name."""
     equals = frozenset(match.equals)
     patterns = tuple(re.compile(pattern) for pattern in match.regex)
-    groups = tuple(tuple(test_for(rule) for rule in group) for group in match.every)
+    groups = tuple(tuple(predicate_of(rule) for rule in group) for group in match.every)
 
     def holds(name: str) -> bool:
         return (
@@ -28,7 +28,7 @@ def test_for(match: Match) -> Test:
             or name.endswith(match.ends_with)
             or any(part in name for part in match.contains)
             or any(pattern.search(name) for pattern in patterns)
-            or any(all(test(name) for test in group) for group in groups)
+            or any(all(rule(name) for rule in group) for group in groups)
         )
 
     return holds
@@ -47,14 +47,14 @@ class NameIndex:
         for place, rule in enumerate(rules):
             for name in rule.equals:
                 self._exact.setdefault(name, place)
-        self._broad = tuple((test_for(rule), place) for place, rule in enumerate(rules) if not is_exact(rule))
+        self._broad = tuple((predicate_of(rule), place) for place, rule in enumerate(rules) if not is_exact(rule))
 
     def find(self, name: str) -> int | None:
         """The place of the model with this lower-case name; None when no rule holds."""
         found = self._exact.get(name)
         if found is not None:
             return found
-        return next((place for test, place in self._broad if test(name)), None)
+        return next((place for holds, place in self._broad if holds(name)), None)
 
 
 def dashed_date(name: str) -> str:

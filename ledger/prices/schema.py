@@ -30,6 +30,10 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     every: tuple[tuple["Match", ...], ...] = ()  # a group holds when each rule in it does
 
 
+TESTS: tuple[str, ...] = Match.__struct_fields__
+"""The names of the tests that a `Match` can make."""
+
+
 class Cliff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A rate that depends on the size of the request: beyond a threshold all of it costs the higher rate."""
 

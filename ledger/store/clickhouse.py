@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, ProgrammingError
 
 from ledger.clock import from_milliseconds
 from ledger.errors import LedgerError
@@ -53,12 +53,10 @@ INSERT_SETTINGS: Mapping[str, object] = {"async_insert": 0, "deduplicate_insert"
 def sorted_by_remedy(error: ClickHouseError) -> LedgerError:
     """What to do about a failure, by the engine's error code and never by the HTTP status."""
     code = getattr(error, "code", None)
-    if code == 252 and "partitions" in str(error):
+    if isinstance(error, DataError) or code in DATA or (code == 252 and "partitions" in str(error)):
         return DataRefused(f"The store refused the rows (code {code}).")
-    if code is None or code in TRANSIENT:
+    if code in TRANSIENT or (code is None and not isinstance(error, ProgrammingError)):
         return StoreUnavailable(f"The store did not take the statement (code {code}): {type(error).__name__}.")
-    if code in DATA:
-        return DataRefused(f"The store refused the rows (code {code}).")
     return StoreBroken(f"The store answered code {code}: {str(error)[:300]}")
 
 

@@ -5,7 +5,6 @@ and the broker's jars from package registries. `python -m tests.support.kafka_br
 """
 
 import argparse
-import os
 import signal
 import sys
 import time

@@ -1,7 +1,7 @@
 """Apache Kafka in its official image, for machines where a Docker daemon answers."""
 
-import docker
-from docker.errors import DockerException
+import docker  # type: ignore[import-untyped]
+from docker.errors import DockerException  # type: ignore[import-untyped]
 from testcontainers.core.container import DockerContainer
 
 from tests.support.kafka_settings import CONTAINER_IMAGE, CONTAINER_PORT, container_environment, free_port

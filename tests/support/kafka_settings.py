@@ -1,4 +1,4 @@
-"""What a test broker is made of: versions, ports and settings, as values that need neither Docker nor Java to be read."""
+"""What a test broker is made of: versions, ports and settings, as values to be read without Docker or Java."""
 
 import socket
 

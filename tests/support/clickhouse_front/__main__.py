@@ -22,7 +22,7 @@ def main() -> None:
         signal.signal(number, lambda *_: ending.set())
     if options.until_stdin_closes:
         threading.Thread(target=_set_when_stdin_closes, args=(ending,), daemon=True).start()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     sys.stdout.write(f"{server.dsn}\n")
     sys.stdout.flush()
     ending.wait()

@@ -1,0 +1,116 @@
+"""The bus of the cluster: Apache Kafka.
+
+A record is durable when `publish` returns: all in-sync replicas have it. A producer that has failed a batch is
+replaced, because the client library cannot heal its sequence numbers; meanwhile `publish` refuses at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from ledger.bus import Position, Record
+from ledger.bus.kafka_lanes import NOT_HANDED_OVER, LanePlan
+from ledger.bus.kafka_producers import open_producer
+from ledger.bus.kafka_records import partition_of, wire_size
+from ledger.bus.kafka_session import Session
+from ledger.bus.kafka_topics import record_limit
+from ledger.errors import BusUnavailable, TooLarge
+from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+
+_RETRY_SECONDS = 0.5
+_COMPLAIN_SECONDS = 10.0
+_GRACE_SECONDS = 1.0  # for what other lanes have in flight when one lane's failure ends the session
+_MAX_HELD_BYTES = 8 * MAX_MESSAGE_BYTES
+
+log = logging.getLogger(__name__)
+
+OpenProducer = Callable[[KafkaSection, str], Awaitable[Any]]
+
+
+class KafkaPublisher:
+    """Publishes to one topic. Connects, and connects again, in the background."""
+
+    def __init__(
+        self,
+        section: KafkaSection,
+        topic: str | None = None,
+        *,
+        stall_seconds: float | None = None,
+        max_held_bytes: int = _MAX_HELD_BYTES,
+        open_producer: OpenProducer = open_producer,
+    ) -> None:
+        self._section = section
+        self._topic = topic or section.topic
+        self._limit = record_limit(section, self._topic)
+        self._plan = LanePlan(
+            topic=self._topic,
+            generation=section.generation,
+            deadline_seconds=section.deadline_seconds,
+            stall_seconds=stall_seconds or 2 * section.deadline_seconds,
+        )
+        self._max_held_bytes = max_held_bytes
+        self._open_producer = open_producer
+        self._session: Session | None = None  # the one that takes records
+        self._sessions: list[Session] = []  # and those that are still being closed
+        self._supervision: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether `publish` has a producer to hand records to at this moment."""
+        return self._session is not None
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes of all records whose fate is unknown, also of those whose senders were answered already."""
+        return sum(session.held_bytes for session in self._sessions)
+
+    async def start(self) -> None:
+        """Begin connecting; returns at once. Until it has succeeded `publish` raises `BusUnavailable`."""
+        self._supervision = asyncio.create_task(self._supervise(), name="kafka-publisher")
+
+    async def publish(self, record: Record) -> Position:
+        """Return once all in-sync replicas have the record. Raises `TooLarge`, or `BusUnavailable` at the deadline."""
+        size = wire_size(record)
+        if size > self._limit:
+            raise TooLarge(f"The record has {size} bytes, the bus takes {self._limit}.")
+        if self._session is None or self.held_bytes + size > self._max_held_bytes:
+            raise BusUnavailable(NOT_HANDED_OVER)
+        return await self._session.put(partition_of(record.key, self._section.partitions), record, size)
+
+    async def close(self) -> None:
+        """Wait for what is under way, at most for the deadline of a publish, then let go of the bus."""
+        self._session = None
+        if self._supervision:
+            self._supervision.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._supervision
+        for session in self._sessions:
+            await session.close(self._section.deadline_seconds)
+        self._sessions.clear()
+
+    async def _supervise(self) -> None:
+        while True:
+            session = await self._connected_session()
+            self._sessions.append(session)
+            self._session = session
+            log.info("Kafka is connected.", extra={"topic": self._topic})
+            error = await session.until_failed()
+            self._session = None
+            log.warning("A batch failed; the Kafka producer is replaced.", extra={"error": repr(error)})
+            await session.close(_GRACE_SECONDS)
+            self._sessions.remove(session)
+
+    async def _connected_session(self) -> Session:
+        loop = asyncio.get_running_loop()
+        complain_at = loop.time()
+        while True:
+            try:
+                producer = await self._open_producer(self._section, self._topic)
+                return Session(producer, self._plan, self._section.partitions)
+            except Exception as error:  # noqa: BLE001 (whatever is wrong, the service stays up and says so)
+                if loop.time() >= complain_at:
+                    complain_at = loop.time() + _COMPLAIN_SECONDS
+                    log.warning("Waiting for Kafka.", extra={"topic": self._topic, "error": repr(error)})
+            await asyncio.sleep(_RETRY_SECONDS)

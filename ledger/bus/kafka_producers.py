@@ -1,0 +1,69 @@
+"""aiokafka's idempotent producer: made with every setting said, and let go of also when it is stuck."""
+
+import asyncio
+import logging
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from ledger.bus.kafka_connection import connection, require_codecs
+from ledger.bus.kafka_topics import record_limit, require_partitions
+from ledger.settings import KafkaSection
+
+_BATCH_BYTES = (
+    1024 * 1024
+)  # a reader inflates whole batches, so this bounds its memory too; one large record may exceed it
+_CONNECT_SECONDS = 15.0
+_REQUEST_MS = 10_000
+_RELEASE_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+async def open_producer(section: KafkaSection, topic: str) -> AIOKafkaProducer:
+    """A producer that is connected and has seen the topic.
+
+    Raises `Misconfigured` when the topic has another number of partitions than the settings say, else what the client
+    library raises when the bus is away.
+    """
+    require_codecs()
+    producer = _make(section, topic)
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await producer.start()
+            found = len(await producer.partitions_for(topic))
+        require_partitions(section, topic, found)
+    except BaseException:
+        await release(producer)
+        raise
+    return producer
+
+
+def _make(section: KafkaSection, topic: str) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        **connection(section),
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        linger_ms=0,  # the lanes group records; waiting here would add nothing but delay
+        max_batch_size=_BATCH_BYTES,
+        max_request_size=record_limit(section, topic),
+        request_timeout_ms=_REQUEST_MS,
+        retry_backoff_ms=100,
+        metadata_max_age_ms=60_000,
+    )
+
+
+async def release(producer: Any) -> None:
+    """Close the producer without waiting for batches that are still under way; those may yet be written.
+
+    Its own `stop` waits for every batch, without end when the broker never answers, and while it waits the producer
+    goes on sending. So the steps of `stop` are taken here without that one, each with a limit.
+    """
+    producer._closed = True
+    for step in (producer._sender.close, producer.client.close):
+        try:
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await step()
+        except Exception as error:  # noqa: BLE001 (whatever state it is in, it is not used again)
+            log.warning("A Kafka producer did not close in good order.", extra={"error": repr(error)})

@@ -1,0 +1,49 @@
+"""One producer and its lanes, from connecting to the first failure."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from ledger.bus import Position, Record
+from ledger.bus.kafka_lanes import Lane, LanePlan
+from ledger.bus.kafka_producers import release
+
+
+class Session:
+    """Owns a connected producer: whoever makes a session closes it."""
+
+    def __init__(self, producer: Any, plan: LanePlan, partitions: int) -> None:
+        self._producer = producer
+        self._failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._lanes = [Lane(plan, partition, producer, self._note_failure) for partition in range(partitions)]
+        self._tasks = [asyncio.create_task(lane.run(), name="kafka-lane") for lane in self._lanes]
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes of all records whose fate is unknown."""
+        return sum(lane.held_bytes for lane in self._lanes)
+
+    async def put(self, partition: int, record: Record, size: int) -> Position:
+        """See `Lane.put`."""
+        return await self._lanes[partition].put(record, size)
+
+    async def until_failed(self) -> Exception:
+        """The error of the first batch that failed: from then on the producer's sequence numbers may have a gap."""
+        return await asyncio.shield(self._failure)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Give the lanes this long to empty themselves, answer whoever still waits, and let go of the producer.
+
+        May be called again, also after an earlier call was cancelled.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await asyncio.gather(*(lane.until_idle() for lane in self._lanes))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await release(self._producer)
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._failure.done():
+            self._failure.set_result(error)

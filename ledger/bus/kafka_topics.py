@@ -1,0 +1,133 @@
+"""The topics of the bus: made when they are missing, never changed when they are there.
+
+The number of partitions decides which worker reads which key, so a topic with another number than the settings say is
+refused: a new number needs a new topic and a raised `generation`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from ledger.bus.kafka_connection import connection
+from ledger.errors import BusUnavailable, Misconfigured
+from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+
+RETENTION_DAYS = 7
+"""How long an outage of the store may last before accepted reports are lost."""
+
+DEAD_LETTER_RETENTION_DAYS = 30
+
+DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
+"""The largest dead letter: the largest record and the headers that say why it is dead."""
+
+_RETRY_SECONDS = 0.5
+_COMPLAIN_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as it is now, and whether this call made it."""
+
+    name: str
+    partitions: int
+    made: bool
+
+
+async def ensure_topics(section: KafkaSection, *, wait_seconds: float = 0.0) -> tuple[TopicState, TopicState]:
+    """The topic and the dead-letter topic, made where missing.
+
+    Raises `BusUnavailable` when Kafka did not answer within `wait_seconds`, and `Misconfigured` when a topic has
+    another number of partitions or Kafka refuses to make it.
+    """
+    admin = await open_admin(section, wait_seconds)
+    try:
+        topic = await _ensure(admin, section, section.topic, RETENTION_DAYS)
+        dead = await _ensure(admin, section, section.dead_letter_topic, DEAD_LETTER_RETENTION_DAYS)
+        return topic, dead
+    except KafkaError as error:
+        raise BusUnavailable(f"Kafka did not make the topics: {error!r}") from error
+    finally:
+        await admin.close()
+
+
+def record_limit(section: KafkaSection, topic: str) -> int:
+    """The most bytes that a record of this topic may have on the wire."""
+    return DEAD_LETTER_BYTES if topic == section.dead_letter_topic else MAX_MESSAGE_BYTES
+
+
+async def open_admin(section: KafkaSection, wait_seconds: float) -> AIOKafkaAdminClient:
+    """A connected admin client. Raises `BusUnavailable` when Kafka did not answer within `wait_seconds`."""
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + wait_seconds
+    complain_at = loop.time()
+    while True:
+        admin = AIOKafkaAdminClient(**connection(section), request_timeout_ms=10_000)
+        try:
+            await admin.start()
+            return admin
+        except KafkaError as error:
+            await admin.close()
+            if loop.time() >= give_up_at:
+                raise BusUnavailable(f"Kafka does not answer at {section.bootstrap_servers}.") from error
+        if loop.time() >= complain_at:
+            complain_at = loop.time() + _COMPLAIN_SECONDS
+            log.warning("Waiting for Kafka.", extra={"bootstrap_servers": section.bootstrap_servers})
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def partition_count(admin: AIOKafkaAdminClient, topic: str) -> int | None:
+    """How many partitions the topic has; None when there is no such topic. Never makes one."""
+    described: list[Mapping[str, Any]] = await admin.describe_topics()  # to ask for one by name may create it
+    return next((len(found["partitions"]) for found in described if found["topic"] == topic), None)
+
+
+def require_partitions(section: KafkaSection, topic: str, found: int) -> None:
+    """Raise `Misconfigured` when the topic has another number of partitions than the settings say."""
+    if found != section.partitions:
+        raise Misconfigured(
+            f"Topic {topic} has {found} partitions, LLMLEDGER_KAFKA__PARTITIONS says {section.partitions}."
+        )
+
+
+async def _ensure(admin: AIOKafkaAdminClient, section: KafkaSection, topic: str, retention_days: int) -> TopicState:
+    found = await partition_count(admin, topic)
+    if found is None and await _make(admin, section, topic, _configuration(section, topic, retention_days)):
+        return TopicState(topic, section.partitions, made=True)
+    if found is None:  # somebody else made it in the meantime
+        found = await partition_count(admin, topic) or 0
+    require_partitions(section, topic, found)
+    return TopicState(topic, found, made=False)
+
+
+def _configuration(section: KafkaSection, topic: str, retention_days: int) -> dict[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "compression.type": "producer",
+        "max.message.bytes": str(record_limit(section, topic)),
+        "retention.ms": str(retention_days * 24 * 60 * 60 * 1000),
+        "retention.bytes": "-1",
+        "min.insync.replicas": str(max(1, section.replication_factor - 1)),  # one broker may be away
+        "unclean.leader.election.enable": "false",
+    }
+
+
+async def _make(admin: AIOKafkaAdminClient, section: KafkaSection, topic: str, configuration: dict[str, str]) -> bool:
+    """Whether we made it; False when somebody else did so in the meantime."""
+    wanted = NewTopic(topic, section.partitions, section.replication_factor, topic_configs=configuration)
+    answer = await admin.create_topics([wanted])
+    (_, code, message, *_), *_ = answer.topic_errors
+    error = for_code(code)
+    if code == 0:
+        log.info("A topic was made.", extra={"topic": topic, "partitions": section.partitions})
+    elif error.retriable:
+        raise error(message)
+    elif error is not TopicAlreadyExistsError:
+        raise Misconfigured(f"Kafka refuses to make topic {topic}: {message or error.__name__}")
+    return bool(code == 0)

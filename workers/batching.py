@@ -1,0 +1,60 @@
+"""A buffer that knows only *when*: it knows nothing of the bus or of the store, and its clock is handed in.
+
+It is ready when it holds something and has reached the count, the bytes or the age of its limits.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ledger.settings import BatchSection
+
+T = TypeVar("T")
+
+
+class BatchBuffer(Generic[T]):
+    """Collects items, oldest first. `clock` returns seconds that never go back."""
+
+    def __init__(self, limits: BatchSection, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._items: deque[tuple[T, int, float]] = deque()  # with size and time of arrival
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def bytes(self) -> int:
+        """The sizes of everything in here."""
+        return self._bytes
+
+    def add(self, item: T, size: int) -> None:
+        """Take one more item of that many bytes."""
+        self._items.append((item, size, self._clock()))
+        self._bytes += size
+
+    def seconds_until_ready(self) -> float | None:
+        """0 when a batch is worth taking now; None when time alone will not make it so, as nothing is in here."""
+        if not self._items:
+            return None
+        if len(self._items) >= self._limits.max_rows or self._bytes >= self._limits.max_bytes:
+            return 0.0
+        _, _, arrived = self._items[0]  # age counts from the oldest item, not from the last batch
+        return max(0.0, arrived + self._limits.max_age_seconds - self._clock())
+
+    def take(self) -> list[T]:
+        """The oldest items, at least one and at most a batch; empty only when nothing is in here."""
+        batch: list[T] = []
+        taken = 0
+        while self._items and len(batch) < self._limits.max_rows and taken < self._limits.max_bytes:
+            item, size, _ = self._items.popleft()
+            batch.append(item)
+            taken += size
+        self._bytes -= taken
+        return batch
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._items.clear()
+        self._bytes = 0

@@ -1,0 +1,89 @@
+"""From what a row's payloads say to the columns that are derived from them. A pure function of row and payloads.
+
+A row's derived columns depend on its other columns and its payloads alone, so they can be derived again after an update
+and come out the same as if the record had been reported like that.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ledger.request_log import Bodies, RequestLog, preview
+from ledger.usage import Usage
+from workers.metadata import Pairs, first_of
+from workers.payloads import decoded, read_call, read_reply, stream_in
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A row that is complete but for its cost, and what only pricing needs."""
+
+    row: RequestLog
+    usage: Usage | None
+    service_tier: str | None  # the reply's, else the request's
+    speed: str | None
+
+
+def derive(row: RequestLog, request: Any, response: Any) -> Derived:
+    """The row with every column filled that its payloads tell. `request` and `response` are the decoded payloads."""
+    call, reply = read_call(request), read_reply(response)
+    bodies = row.bodies or Bodies()
+    usage = reply.usage
+    tier = reply.service_tier or call.service_tier
+    complete = replace(
+        row,
+        model_served=reply.model,
+        provider_response_id=reply.id,
+        finish_reason=reply.finish_reason,
+        service_tier=tier,
+        prompt_preview=preview(call.prompt),
+        completion_preview=preview(reply.completion),
+        bodies=replace(bodies, prompt=call.prompt, completion=reply.completion, raw_stream=stream_in(response)),
+        **_tokens(usage),
+    )
+    return Derived(complete, usage, tier, call.speed)
+
+
+def derive_again(row: RequestLog) -> Derived:
+    """The same after an update has changed the row's payloads or model; needs the row's bodies."""
+    bodies = row.bodies or Bodies()
+    request, response = decoded(bodies.raw_request), decoded(bodies.raw_response)
+    derived = derive(row, request, response)
+    if row.source != "log_entry":
+        return derived
+    reply = read_reply(response)
+    judged = replace(derived.row, error=reply.error, is_error=reply.has_error_key, streamed=read_call(request).streamed)
+    return replace(derived, row=judged)
+
+
+def is_error(status_code: int | None, given_error: str | None, sign: bool) -> bool:
+    """Whether the call failed: by its status or a message, or, without a status, by the reply's own sign."""
+    if status_code is not None:
+        return not 200 <= status_code < 300 or bool(given_error)
+    return bool(given_error) or sign
+
+
+def grouping(metadata: Pairs, environment: str | None = None) -> dict[str, str | None]:
+    """The columns that are taken out of the metadata."""
+    return {
+        "session_id": first_of(metadata, "session_id", "sessionId"),
+        "trace_id": first_of(metadata, "traceId", "trace_id"),
+        "environment": environment or first_of(metadata, "environment", "env"),
+    }
+
+
+TOKEN_COLUMNS = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+)
+
+
+def _tokens(usage: Usage | None) -> dict[str, Any]:
+    return {name: getattr(usage, name) if usage else None for name in TOKEN_COLUMNS}

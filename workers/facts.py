@@ -1,0 +1,58 @@
+"""Facts: what one dialect says about a call, before anything is derived from the payloads. None is unknown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from workers.media import MediaItem
+from workers.metadata import Pairs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A dialect's own statements. Money is pico-USD, times are milliseconds since 1970."""
+
+    source: str
+    requested_at: int
+    received_at: int | None = None
+    duration_ms: float | None = None
+    provider: str | None = None
+    model_requested: str | None = None
+    status_code: int | None = None
+    error: str | None = None
+    error_without_status: bool = False  # the dialect's own sign of an error, used when no status was given
+    streamed: bool = False
+    cached: bool = False
+    user_id: str | None = None
+    environment: str | None = None
+    description: str | None = None
+    metadata: Pairs = ()
+    cost_provided: int | None = None
+    raw_request: str | None = None
+    raw_response: str | None = None
+    media: tuple[MediaItem, ...] = ()
+    extra: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    request: Any = None  # the request payload, decoded
+    response: Any = None  # the reply payload, decoded
+
+
+INT32 = range(-(2**31), 2**31)
+
+
+def status_of(value: Any) -> int | None:
+    """An HTTP status given as number or numeric text; None when absent or beyond the column."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        return None
+    return int(value) if int(value) in INT32 else None
+
+
+def text_or_none(value: Any) -> str | None:
+    """A text that is not empty."""
+    return value if isinstance(value, str) and value else None

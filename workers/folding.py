@@ -1,0 +1,213 @@
+"""All accepted events of one id → its row, whatever order or how often they arrive.
+
+The order that counts is that of acceptance: the position on the bus, never a clock. A row's version grows with the set
+of events folded into it, so that of two copies of a row the one that knows more wins; equal versions are equal rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from ledger.bus import Position
+from ledger.ids import created_at_ms_of, is_keyed
+from ledger.patch import KeyEntry, Patch
+from ledger.request_log import RequestLog, RowKey
+from ledger.store import Identity, RequestLogStore
+from workers.decoding import Accepted, RejectCode, Rejected
+from workers.deriving import Derived
+from workers.media import Blob
+from workers.normalising import normalise
+from workers.updating import apply, blobs_of, merge, needs_bodies
+
+MAX_EVENTS_PER_RECORD = 60_000
+"""Beyond this an id's updates are dead-lettered: the count in the version must never wrap."""
+
+Stored = TypeVar("Stored", KeyEntry, Patch)
+
+Price = Callable[[Derived], RequestLog]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedRow:
+    """A row to write, the deliveries of this chunk that it carries, and whether its heavy columns are written too."""
+
+    row: RequestLog
+    carries: tuple[Accepted, ...]
+    patches: tuple[Patch, ...] = ()  # of this chunk: voided when the store refuses the row
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What one chunk changes, in the order in which it is written."""
+
+    entries: list[KeyEntry] = field(default_factory=list)
+    patches: list[Patch] = field(default_factory=list)
+    blobs: dict[tuple[str, str], Blob] = field(default_factory=dict)  # by project and hash
+    rows: list[FoldedRow] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def version_of(highest: Position, events: int) -> int:
+    """Generation (8 bits), highest offset (40), number of events (16): grows whenever an event is added."""
+    return highest.generation << 56 | highest.offset << 16 | events
+
+
+async def fold(events: Sequence[Accepted], store: RequestLogStore, price: Price) -> Fold:
+    """What these events, on top of all that is stored of their ids, make of their rows.
+
+    Folding the next chunk must wait until this one is written: it reads what this one writes.
+    """
+    folded = Fold()
+    once = {event.position: event for event in events}
+    ordered = sorted(once.values(), key=lambda event: acceptance(event.position))
+    entries = _by_id(await store.key_entries({event.identity for event in ordered if _is_keyed(event)}))
+    creates = [event for event in ordered if not event.envelope.kind.is_update]
+    effective = [event for event in creates if _is_the_record(event, entries, folded)]
+    stored = _by_id(await store.patches({event.identity for event in ordered}))
+    updates = [event for event in ordered if event.envelope.kind.is_update]
+    carried = _add_patches(updates, stored, folded)
+    await _fold_rows(effective, carried, _Known(entries, stored), store, price, folded)
+    return folded
+
+
+def acceptance(position: Position) -> tuple[int, int, int]:
+    """The order of acceptance: an id's events share a partition within a generation."""
+    return position.generation, position.offset, position.partition
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    entries: Mapping[Identity, list[KeyEntry]]
+    patches: Mapping[Identity, list[Patch]]
+
+    def created_at(self, identity: Identity) -> int | None:
+        """When the record was created, if that can be known without its row."""
+        if not is_keyed(identity[1]):
+            return created_at_ms_of(identity[1])
+        found = self.entries.get(identity)
+        return found[0].created_at if found else None
+
+
+def _is_keyed(event: Accepted) -> bool:
+    return is_keyed(event.envelope.record_id)
+
+
+def _is_the_record(event: Accepted, entries: dict[Identity, list[KeyEntry]], folded: Fold) -> bool:
+    """Whether this report makes the row. A retry under the same key does not; another body under it is rejected."""
+    if not _is_keyed(event):
+        return True
+    known = entries.setdefault(event.identity, [])
+    if not known:
+        entry = _entry_of(event)
+        known.append(entry)
+        folded.entries.append(entry)
+        return True
+    first = known[0]
+    if first.position == event.position:
+        return True
+    if first.body_hash != event.body_hash():
+        folded.rejected.append(_reused(event))
+    return False
+
+
+def _entry_of(event: Accepted) -> KeyEntry:
+    project, id_ = event.identity
+    return KeyEntry(project, id_, event.position, event.envelope.created_at, event.body_hash())
+
+
+def _reused(event: Accepted) -> Rejected:
+    return Rejected(event.delivery, RejectCode.KEY_REUSED, "The idempotency key was used before, with another body.")
+
+
+def _add_patches(
+    updates: Iterable[Accepted], stored: dict[Identity, list[Patch]], folded: Fold
+) -> dict[Identity, list[tuple[Accepted, Patch]]]:
+    """Put the chunk's updates among the stored ones; what was added, by id."""
+    carried: dict[Identity, list[tuple[Accepted, Patch]]] = defaultdict(list)
+    for event in updates:
+        known = stored.setdefault(event.identity, [])
+        patch = _patch_of(event)
+        rejected = _fault_of(event, patch, known)
+        if rejected:
+            folded.rejected.append(rejected)
+            continue
+        if all(other.position != patch.position for other in known):
+            known.append(patch)
+            known.sort(key=lambda other: acceptance(other.position))
+            folded.patches.append(patch)
+        carried[event.identity].append((event, patch))
+    return carried
+
+
+def _fault_of(event: Accepted, patch: Patch, known: Sequence[Patch]) -> Rejected | None:
+    first = next((other for other in known if other.event_id == patch.event_id), patch)
+    if first.body_hash != patch.body_hash:
+        return _reused(event)
+    if len(known) >= MAX_EVENTS_PER_RECORD:
+        return Rejected(event.delivery, RejectCode.TOO_MANY_EVENTS, f"More than {MAX_EVENTS_PER_RECORD} events.")
+    return None
+
+
+def _patch_of(event: Accepted) -> Patch:
+    envelope = event.envelope
+    return Patch(
+        project=envelope.project,
+        id=envelope.record_id,
+        position=event.position,
+        event_id=envelope.event_id,
+        kind=envelope.kind,
+        accepted_at=envelope.accepted_at,
+        price_version=envelope.price_version,
+        body_hash=event.body_hash(),
+        body=event.body.decode(),
+    )
+
+
+async def _fold_rows(
+    creates: Sequence[Accepted],
+    carried: Mapping[Identity, list[tuple[Accepted, Patch]]],
+    known: _Known,
+    store: RequestLogStore,
+    price: Price,
+    folded: Fold,
+) -> None:
+    bases: dict[Identity, tuple[RequestLog, tuple[Accepted, ...]]] = {}
+    for event in creates:
+        normalised = normalise(event)
+        bases[event.identity] = price(normalised.derived), (event,)
+        folded.blobs.update({(event.envelope.project, blob.sha256): blob for blob in normalised.blobs})
+    for row in await _stored_rows([identity for identity in carried if identity not in bases], known, store):
+        bases[row.project, row.id] = row, ()
+    for identity, (base, carries) in bases.items():
+        patches = known.patches.get(identity, [])
+        merged = merge(patches)
+        folded.blobs.update({(identity[0], blob.sha256): blob for blob in blobs_of(merged)})
+        mine = carried.get(identity, [])
+        row = _positioned(apply(base, merged, price), base.position, patches)
+        folded.rows.append(FoldedRow(row, (*carries, *(event for event, _ in mine)), tuple(patch for _, patch in mine)))
+
+
+async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: RequestLogStore) -> list[RequestLog]:
+    """The current rows of ids that are updated without their create in this chunk; heavy columns where needed."""
+    rows: list[RequestLog] = []
+    for with_bodies in (False, True):
+        keys = []
+        for project, id_ in wanted:
+            created_at = known.created_at((project, id_))
+            if created_at is not None and needs_bodies(merge(known.patches[project, id_])) is with_bodies:
+                keys.append(RowKey(project, created_at, id_))
+        rows.extend(await store.rows(keys, with_bodies=with_bodies))
+    return rows
+
+
+def _positioned(row: RequestLog, base: Position, patches: Sequence[Patch]) -> RequestLog:
+    highest = max([base, *(patch.position for patch in patches)], key=acceptance)
+    return replace(row, position=highest, version=version_of(highest, 1 + len(patches)))
+
+
+def _by_id(items: Sequence[Stored]) -> dict[Identity, list[Stored]]:
+    grouped: dict[Identity, list[Stored]] = defaultdict(list)
+    for item in sorted(items, key=lambda item: acceptance(item.position)):
+        grouped[item.project, item.id].append(item)
+    return dict(grouped)

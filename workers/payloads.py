@@ -1,0 +1,208 @@
+"""What a request payload and a reply payload say, whatever provider's shape they have. Unknown is None.
+
+Payloads are other people's JSON: every look at one is guarded by its type, and nothing in one can raise.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ledger.usage import Usage
+from workers.metering import read_usage
+from workers.streaming import read_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the request payload asks for."""
+
+    model: str | None = None
+    streamed: bool = False
+    user: str | None = None
+    prompt: str | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the provider answered."""
+
+    model: str | None = None
+    id: str | None = None
+    completion: str | None = None
+    finish_reason: str | None = None
+    service_tier: str | None = None
+    usage: Usage | None = None
+    error: str | None = None
+    has_error_key: bool = False
+
+
+NO_CALL = Call()
+NO_REPLY = Reply()
+
+
+def decoded(text: str | None) -> Any:
+    """The payload's value, None when there is none. A string that holds a JSON object is read as that object."""
+    value = _json(text)
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        inner = _json(value)
+        return inner if isinstance(inner, dict) else value
+    return value
+
+
+def stream_in(value: Any) -> str | None:
+    """The raw server-sent events, when that is what the payload is."""
+    if isinstance(value, str) and value.lstrip().startswith(("data:", "event:", ":")):
+        return value
+    return None
+
+
+def read_call(value: Any) -> Call:
+    """What this request payload says."""
+    if not isinstance(value, dict):
+        return NO_CALL
+    metadata = value.get("metadata")
+    return Call(
+        model=_text(value, "model"),
+        streamed=value.get("stream") is True,
+        user=_text(value, "user"),
+        prompt=_joined(_prompt_texts(value)),
+        service_tier=_text(value, "service_tier"),
+        speed=_text(value, "speed"),
+        metadata=metadata if isinstance(metadata, dict) else {},
+    )
+
+
+def read_reply(value: Any) -> Reply:
+    """What this reply payload says; raw server-sent events are merged first."""
+    stream = stream_in(value)
+    if stream is not None:
+        return _streamed(stream)
+    if not isinstance(value, dict):
+        return NO_REPLY
+    usage = value.get("usage")
+    return Reply(
+        model=_text(value, "model") or _text(value, "modelVersion"),
+        id=_text(value, "id"),
+        completion=_completion(value),
+        finish_reason=_finish_reason(value),
+        service_tier=_text(value, "service_tier")
+        or (_text(usage, "service_tier") if isinstance(usage, dict) else None),
+        usage=read_usage(value),
+        error=_error(value),
+        has_error_key=value.get("error") is not None,
+    )
+
+
+def _streamed(stream: str) -> Reply:
+    merged = read_stream(stream)
+    return Reply(
+        model=merged.model,
+        id=merged.response_id,
+        completion=merged.completion,
+        finish_reason=merged.finish_reason,
+        service_tier=merged.service_tier,
+        usage=merged.usage,
+        error=merged.error,
+        has_error_key=merged.error is not None,
+    )
+
+
+def _prompt_texts(request: dict[str, Any]) -> Iterator[str]:
+    """The system prompt first where a provider keeps it apart, then the messages in their order."""
+    for key in ("system", "instructions", "systemInstruction", "system_instruction"):
+        yield from texts_in(request.get(key))
+    for key in ("messages", "prompt", "input", "contents"):
+        if request.get(key) is not None:
+            yield from texts_in(request[key])
+            return
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """The texts of a message, a list of messages, a content part or a list of parts, in order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
+    elif isinstance(value, dict):
+        for key in ("content", "parts", "text"):
+            if value.get(key) is not None:
+                yield from texts_in(value[key])
+                return
+
+
+def _completion(reply: dict[str, Any]) -> str | None:
+    choices = _first_of(reply, "choices")
+    if choices is not None:
+        message = choices.get("message")
+        source = message.get("content") if isinstance(message, dict) else choices.get("text")
+        return _joined(texts_in(source), "")
+    if isinstance(reply.get("output"), list):
+        return _joined((text for item in reply["output"] for text in _part_texts(item, "content")), "")
+    candidate = _first_of(reply, "candidates")
+    if candidate is not None:
+        content = candidate.get("content")
+        return _joined(_part_texts(content, "parts"), "")
+    if reply.get("type") == "message" or isinstance(reply.get("content"), list):
+        return _joined(_part_texts(reply, "content"), "")
+    return None
+
+
+def _part_texts(holder: Any, key: str) -> Iterator[str]:
+    """The `text` of each part in a list of parts; parts of other kinds (tool calls, images) have none."""
+    parts = holder.get(key) if isinstance(holder, dict) else None
+    if isinstance(parts, str):
+        yield parts
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and isinstance(part.get("text"), str):
+            yield part["text"]
+
+
+def _finish_reason(reply: dict[str, Any]) -> str | None:
+    choice = _first_of(reply, "choices")
+    if choice is not None:
+        return _text(choice, "finish_reason")
+    candidate = _first_of(reply, "candidates")
+    if candidate is not None:
+        return _text(candidate, "finishReason")
+    return _text(reply, "stop_reason")
+
+
+def _error(reply: dict[str, Any]) -> str | None:
+    error = reply.get("error")
+    if isinstance(error, dict):
+        return _text(error, "message")
+    if isinstance(error, str):
+        return error or None
+    is_inner_error = "message" in reply and any(key in reply for key in ("type", "code", "param"))
+    return _text(reply, "message") if is_inner_error else None
+
+
+def _first_of(reply: dict[str, Any], key: str) -> dict[str, Any] | None:
+    items = reply.get(key)
+    first = items[0] if isinstance(items, list) and items else None
+    return first if isinstance(first, dict) else None
+
+
+def _text(value: dict[str, Any], key: str) -> str | None:
+    found = value.get(key)
+    return found if isinstance(found, str) and found else None
+
+
+def _joined(texts: Iterator[str], separator: str = "\n") -> str | None:
+    found = list(texts)
+    return separator.join(found) if found else None
+
+
+def _json(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

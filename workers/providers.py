@@ -1,0 +1,32 @@
+"""Whose model is this? A prefix that names the provider, else what the model's own name says."""
+
+PREFIXES = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openpipe": "openpipe"}
+
+NAMES = (
+    (
+        ("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "dall-e", "whisper", "tts-", "davinci", "ft:"),
+        "openai",
+    ),
+    (("claude",), "anthropic"),
+    (("gemini", "gemma", "imagen", "veo-"), "google"),
+    (("mistral", "mixtral", "codestral", "ministral", "magistral", "pixtral"), "mistral"),
+    (("deepseek",), "deepseek"),
+    (("grok",), "x-ai"),
+    (("command",), "cohere"),
+)
+
+
+def prefixed_provider(model: str | None) -> str | None:
+    """The provider that a known prefix (`openai:` or `openai/`) names."""
+    if model is None:
+        return None
+    return next(
+        (provider for prefix, provider in PREFIXES.items() if model.startswith((f"{prefix}:", f"{prefix}/"))), None
+    )
+
+
+def inferred_provider(model: str | None) -> str | None:
+    """The provider that the model's prefix or name tells; None when it tells nothing."""
+    if model is None:
+        return None
+    return prefixed_provider(model) or next((provider for names, provider in NAMES if model.startswith(names)), None)

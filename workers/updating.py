@@ -1,0 +1,132 @@
+"""One effective update of a record: merge the patches' fields, apply them to a row. Applying twice changes nothing."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from ledger.dialects import cut, text_of, value_of
+from ledger.patch import Patch
+from ledger.request_log import Bodies, RequestLog
+from workers.deriving import Derived, derive_again, grouping
+from workers.facts import text_or_none
+from workers.log_entries import duration_ms, media_sides, metadata_of, pico_usd, text_in
+from workers.media import Blob, MediaItem, hashes_of, media_items
+from workers.pricing import with_cost
+from workers.providers import inferred_provider
+
+PRICING_INPUTS = frozenset({"model", "request_data", "response_data"})
+"""Fields from which tokens, model or tier are read: when one changes, the record is priced again."""
+
+IN_BODIES = PRICING_INPUTS | {"media"}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldUpdate:
+    """The value that the highest patch gave a field."""
+
+    value: msgspec.Raw
+    by: Patch
+
+
+Merged = Mapping[str, FieldUpdate]
+
+
+def merge(patches: Iterable[Patch]) -> Merged:
+    """Per field the value of the highest patch that gives one; null gives none. Patches are in order of position.
+
+    Only patches in force count, and of a client's retries only the first.
+    """
+    merged: dict[str, FieldUpdate] = {}
+    seen: set[str] = set()
+    for patch in patches:
+        if patch.event_id in seen:
+            continue
+        seen.add(patch.event_id)
+        if not patch.is_voided:
+            merged |= {name: FieldUpdate(raw, patch) for name, raw in _given(patch).items()}
+    return merged
+
+
+def _given(patch: Patch) -> dict[str, msgspec.Raw]:
+    fields = {name: raw for name, raw in cut(patch.body.encode()).items() if bytes(raw) != b"null"}
+    media = fields.pop("media", None)
+    sides = {f"media.{side}": msgspec.Raw(msgspec.json.encode(items)) for side, items in media_sides(media).items()}
+    return {name: raw for name, raw in fields.items() if name in _APPLY} | sides
+
+
+def needs_bodies(merged: Merged) -> bool:
+    """Whether applying this reads or changes a row's heavy columns."""
+    return any(name.partition(".")[0] in IN_BODIES for name in merged)
+
+
+def blobs_of(merged: Merged) -> list[Blob]:
+    """The blobs that the updated row will name."""
+    return [item.blob for items in _media(merged).values() for item in items if item.blob]
+
+
+def apply(row: RequestLog, merged: Merged, price: Callable[[Derived], RequestLog]) -> RequestLog:
+    """The row with these fields replaced, and everything that follows from them."""
+    if not merged:
+        return row
+    changed = row
+    for name, update in merged.items():
+        if name in _APPLY:
+            changed = _APPLY[name](changed, update.value)
+    changed = _with_media(changed, _media(merged))
+    latest = max((update.by for update in merged.values()), key=lambda patch: patch.position)
+    changed = replace(changed, updated_at=latest.accepted_at)
+    priced_by = [update.by for name, update in merged.items() if name in PRICING_INPUTS]
+    if not priced_by:
+        return with_cost(changed)
+    version = max(priced_by, key=lambda patch: patch.position).price_version
+    return price(derive_again(replace(changed, price_version=version)))
+
+
+def _media(merged: Merged) -> dict[str, list[MediaItem]]:
+    sides = {name.partition(".")[2]: update for name, update in merged.items() if name.startswith("media.")}
+    return {side: list(media_items(side, value_of(update.value))) for side, update in sides.items()}
+
+
+def _with_media(row: RequestLog, sides: Mapping[str, Sequence[MediaItem]]) -> RequestLog:
+    if not sides:
+        return row
+    bodies = row.bodies or Bodies()
+    stored = msgspec.json.decode(bodies.media) if bodies.media else []
+    kept = [item for item in stored if item["side"] not in sides]
+    new = [dict(item.description) for items in sides.values() for item in items]
+    items = sorted(kept + new, key=lambda item: str(item["side"]))  # stable: each side keeps its own order
+    text = msgspec.json.encode(items).decode() if items else None
+    return replace(row, bodies=replace(bodies, media=text), media_hashes=hashes_of(items))
+
+
+def _body_setter(name: str) -> Callable[[RequestLog, msgspec.Raw], RequestLog]:
+    def set_body(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
+        return replace(row, bodies=replace(row.bodies or Bodies(), **{name: text_of(raw)}))
+
+    return set_body
+
+
+def _set_model(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
+    model = text_or_none(value_of(raw))
+    provider = inferred_provider(model) if row.source == "log_entry" else row.provider
+    return replace(row, model_requested=model, provider=provider)
+
+
+def _set_metadata(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
+    metadata = metadata_of(raw)
+    derived: dict[str, Any] = dict(grouping(metadata))
+    return replace(row, metadata=metadata, **derived)
+
+
+_APPLY: Mapping[str, Callable[[RequestLog, msgspec.Raw], RequestLog]] = {
+    "model": _set_model,
+    "duration": lambda row, raw: replace(row, duration_ms=duration_ms(raw)),
+    "initiator": lambda row, raw: replace(row, user_id=text_or_none(value_of(raw))),
+    "description": lambda row, raw: replace(row, description=text_in(raw)),
+    "request_data": _body_setter("raw_request"),
+    "response_data": _body_setter("raw_response"),
+    "metadata": _set_metadata,
+    "cost": lambda row, raw: replace(row, cost_provided=pico_usd(raw)),
+}

@@ -1,0 +1,13 @@
+"""How a worker is doing, for its health endpoints: written by a driver, read by whoever answers a probe."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(slots=True)
+class Vitals:
+    """What the driver knows of itself at this moment; None where it does not know yet."""
+
+    ready: bool = False  # reading: connected, with partitions of its own or waiting for some
+    last_progress: datetime | None = None  # the last commit, or the last time that there was nothing to do
+    lag: int | None = None  # records on its partitions that are not committed

@@ -1,0 +1,95 @@
+"""A fold → the store, in the one order that keeps every promise: keys, patches, blobs, bodies, rows.
+
+A listed row always has its body, a row never lacks a patch that a later fold would find. A crash between any two is
+harmless: the batch is read again and the same rows are written again. Rows that the store refuses for what they are
+(and only those) are singled out and given back.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+from ledger.blobs import BlobStore
+from ledger.bus import Delivery, committable
+from ledger.errors import LedgerError
+from ledger.store import DataRefused, RequestLogStore
+from workers.decoding import RejectCode, Rejected
+from workers.folding import Fold, FoldedRow
+from workers.retrying import RetryPolicy, retrying
+
+
+class NoLongerOurs(LedgerError):
+    """The partitions of this batch went to another worker, which will write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The batch that is written, and whether it is still this worker's to write."""
+
+    batch: Sequence[Delivery]
+    still_ours: Callable[[], bool]
+
+    def check(self) -> None:
+        """Called before each table: a worker that lost its partitions stops early."""
+        if not self.still_ours():
+            raise NoLongerOurs
+
+    def token(self, rows: Sequence[FoldedRow]) -> str:
+        """Names this batch and these rows. A fold that came out differently has another token, never an old one."""
+        digest = blake2b(digest_size=16)
+        starts = committable(self.batch)
+        digest.update(repr((sorted(starts.items()), len(self.batch))).encode())
+        for folded in rows:
+            digest.update(f"{folded.row.project}/{folded.row.id}/{folded.row.version};".encode())
+        return digest.hexdigest()
+
+
+async def write(
+    fold: Fold, lease: Lease, store: RequestLogStore, blobs: BlobStore, policy: RetryPolicy
+) -> list[Rejected]:
+    """Write everything; when this returns it is durable, but for the deliveries that are given back as refused."""
+    token = lease.token(fold.rows)
+
+    async def step(action: Callable[[], Awaitable[None]]) -> None:
+        lease.check()
+        await retrying(action, policy)
+
+    if fold.entries:
+        await step(lambda: store.insert_key_entries(fold.entries, token))
+    if fold.patches:
+        await step(lambda: store.insert_patches(fold.patches, token))
+    for (project, sha256), blob in fold.blobs.items():
+        await step(lambda p=project, h=sha256, b=blob: blobs.put(p, h, b.data))  # type: ignore[misc]
+    return await _write_rows(fold.rows, lease, store, step)
+
+
+Step = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+
+
+async def _write_rows(rows: Sequence[FoldedRow], lease: Lease, store: RequestLogStore, step: Step) -> list[Rejected]:
+    """Bodies, then rows; halves of what the store refused, until the refused rows stand alone."""
+    if not rows:
+        return []
+    token = lease.token(rows)
+    with_bodies = [folded.row for folded in rows if folded.row.bodies is not None]
+    try:
+        if with_bodies:
+            await step(lambda: store.insert_bodies(with_bodies, token))
+        await step(lambda: store.insert_rows([folded.row for folded in rows], token))
+    except DataRefused as refusal:
+        if len(rows) == 1:
+            return await _refuse(rows[0], refusal, token, store, step)
+        middle = len(rows) // 2
+        first = await _write_rows(rows[:middle], lease, store, step)
+        return first + await _write_rows(rows[middle:], lease, store, step)
+    return []
+
+
+async def _refuse(
+    folded: FoldedRow, refusal: DataRefused, token: str, store: RequestLogStore, step: Step
+) -> list[Rejected]:
+    """Take the row's patches of this batch out of force, else every later update of its id would fail with them."""
+    if folded.patches:
+        voided = [replace(patch, voidings=patch.voidings + 1) for patch in folded.patches]
+        await step(lambda: store.insert_patches(voided, f"{token}-voided"))
+    return [Rejected(event.delivery, RejectCode.ROW_REFUSED, str(refusal)) for event in folded.carries]
