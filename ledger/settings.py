@@ -4,8 +4,12 @@ Values come from a mapping that is handed in (`os.environ` is read once, by the 
 `LLMLEDGER_<SECTION>__<NAME>`. A wrong value stops the process with the variable's name in the message.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from ledger.errors import Misconfigured
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """The largest report that is accepted, counted after inflating."""
@@ -77,3 +81,61 @@ class ServerSection:
 
     host: str = "127.0.0.1"
     port: int = 8000
+
+
+PREFIX = "LLMLEDGER_"
+
+S = TypeVar("S")
+
+_CONVERSIONS: Mapping[Any, Callable[[str], object]] = {int: int, float: float, Path: Path}
+
+
+def read_section(section: type[S], name: str, values: Mapping[str, str], **defaults: object) -> S:
+    """The section from `LLMLEDGER_<NAME>__<FIELD>` variables; `defaults` replace those of the class.
+
+    Raises `Misconfigured` with the variable's name when one is missing or has the wrong form.
+    """
+    types = get_type_hints(section)
+    given = dict(defaults)
+    for entry in fields(section):  # type: ignore[arg-type]
+        variable = variable_name(name, entry.name)
+        text = values.get(variable)
+        if text is not None:
+            given[entry.name] = _parsed(text, types[entry.name], variable)
+        elif entry.name not in given and entry.default is MISSING:
+            raise Misconfigured(f"{variable} is not set.")
+    return section(**given)
+
+
+def variable_name(section: str, field_name: str) -> str:
+    """The environment variable of a section's field."""
+    return f"{PREFIX}{section}__{field_name}".upper()
+
+
+def _parsed(text: str, type_: Any, variable: str) -> object:
+    try:
+        return _CONVERSIONS.get(type_, str)(text)
+    except ValueError:
+        raise Misconfigured(f"{variable} must be a number, not {text[:40]!r}.") from None
+
+
+SECTIONS: Mapping[str, type] = {
+    "KAFKA": KafkaSection,
+    "STORE": StoreSection,
+    "BATCH": BatchSection,
+    "KEYS": KeysSection,
+    "BLOBS": BlobsSection,
+    "SERVER": ServerSection,
+}
+"""Every section that is read from variables, by the name in them."""
+
+SECRETS = frozenset({variable_name("KAFKA", "sasl_password"), variable_name("STORE", "dsn")})
+"""Variables whose values are never shown, and that may be given as `<NAME>_FILE`."""
+
+OTHER_VARIABLES = frozenset({f"{PREFIX}{name}" for name in ("DATA", "LOG_FORMAT", "LOG_LEVEL", "URL", "API_KEY")})
+
+
+def known_variables() -> frozenset[str]:
+    """Every variable that LLM Ledger reads."""
+    named = {variable_name(name, entry.name) for name, section in SECTIONS.items() for entry in fields(section)}
+    return frozenset(named | OTHER_VARIABLES | {f"{name}_FILE" for name in SECRETS})

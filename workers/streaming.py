@@ -44,7 +44,7 @@ def read_stream(text: str) -> StreamedReply:
         finish_reason=gathered.finish_reason,
         service_tier=gathered.service_tier or read_service_tier(usage),
         speed=gathered.speed or read_speed(usage),
-        completion="".join(gathered.texts) or gathered.whole_text,
+        completion="".join(gathered.texts) if gathered.texts else gathered.whole_text,
         error=gathered.error,
     )
 

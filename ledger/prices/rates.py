@@ -125,8 +125,12 @@ def _reader(attributes: Iterable[str]) -> Callable[[Usage], tuple[Any, ...]]:
 
 
 def _is_needed(side: str, rates: Mapping[str, Rate]) -> bool:
-    """Can the price not be told without this total? It can when nothing on its side costs anything."""
-    if side == "input_tokens" and any(isinstance(rate, Cliff) for rate in rates.values()):
+    """Can the price not be told without this total?
+
+    It can when all that the side is priced by is free, and for an output that has no rate at all (embeddings have
+    none). An input is never nothing.
+    """
+    rated = [rates[unit] for unit in rates if unit in COUNTED and COUNTED[unit].dimensions >= COUNTED[side].dimensions]
+    if side == "input_tokens" and (not rated or any(isinstance(rate, Cliff) for rate in rates.values())):
         return True
-    direction = COUNTED[side].dimensions
-    return any(COUNTED[unit].dimensions >= direction and rates[unit] != 0 for unit in rates if unit in COUNTED)
+    return any(rate != 0 for rate in rated)

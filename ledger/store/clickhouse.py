@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from itertools import groupby
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -63,8 +64,16 @@ def sorted_by_remedy(error: ClickHouseError) -> LedgerError:
 class ClickHousePool:
     """A few threads, each with a client of its own. Reads and writes are plain functions of a client."""
 
-    def __init__(self, dsn: str, *, threads: int, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        threads: int,
+        settings: Mapping[str, object] | None = None,
+        engine_config: Path | None = None,
+    ) -> None:
         self._dsn = dsn
+        self._engine_config = engine_config
         self._settings = dict(settings or {})
         self._local = threading.local()
         self._clients: list[Client] = []
@@ -90,7 +99,7 @@ class ClickHousePool:
     def _client(self) -> Client:
         client: Client | None = getattr(self._local, "client", None)
         if client is None:
-            client = open_client(self._dsn, self._settings)
+            client = open_client(self._dsn, self._settings, self._engine_config)
             self._local.client = client
             self._clients.append(client)
         return client
@@ -101,10 +110,11 @@ def is_embedded(dsn: str) -> bool:
     return urlsplit(dsn).scheme == "chdb"
 
 
-def open_client(dsn: str, settings: Mapping[str, object] | None = None) -> Client:
-    """A client of the store at this DSN, for one thread at a time."""
+def open_client(dsn: str, settings: Mapping[str, object] | None = None, engine_config: Path | None = None) -> Client:
+    """A client of the store at this DSN, for one thread at a time. `engine_config` is for the embedded engine."""
     if is_embedded(dsn):
-        return clickhouse_connect.get_client(dsn=dsn, settings=dict(settings or {}))
+        options = {"config-file": str(engine_config)} if engine_config else None
+        return clickhouse_connect.get_client(dsn=dsn, settings=dict(settings or {}), chdb_options=options)
     return clickhouse_connect.get_client(
         dsn=dsn,
         settings=dict(settings or {}),

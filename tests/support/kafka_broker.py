@@ -78,12 +78,17 @@ def start_broker(environ: Mapping[str, str], port: int | None = None) -> BrokerP
     """A broker that is ready. Raises `NoBroker` when there is no way to have one."""
     broker = _choose(environ, port)
     try:
-        broker.start()
-        await_ready(broker)
+        restart(broker)
     except BaseException:
         broker.remove()
         raise
     return broker
+
+
+def restart(broker: BrokerProcess) -> None:
+    """Start a new or a stopped broker, on the data it has, and return once it is ready."""
+    broker.start()
+    await_ready(broker)
 
 
 def _choose(environ: Mapping[str, str], port: int | None) -> BrokerProcess:

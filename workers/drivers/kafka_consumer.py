@@ -1,8 +1,11 @@
 """The consumer behind FastStream's subscriber: aiokafka's own, with a guard at the point where records are read.
 
-FastStream's loop goes on after an error while reading, and aiokafka has by then moved its position past records of other
-partitions that nobody got: a later commit would cover them. So here every such error ends the worker. A read is also
-bounded in bytes after inflating, and marked with the epoch in which it happened.
+FastStream's loop goes on after an error while reading, and aiokafka has by then moved its position past records of
+other partitions that nobody got: a later commit would cover them. So here every such error ends the worker. A read is
+also bounded in bytes after inflating, and marked with the epoch in which it happened.
+
+One kind of record cannot be read at all: aiokafka decodes the names of headers, and raises when one is not UTF-8. No
+producer of ours writes such a record; the worker stops in front of it, since to go on would be to skip it silently.
 """
 
 from typing import Any
@@ -25,7 +28,7 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has n
     def __init__(self, intake: Intake, **options: Any) -> None:
         super().__init__(**options)
         self._intake = intake
-        self.read_in: int | None = None  # the epoch of the last read
+        intake.attach(self)
 
     async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Read:
         """As aiokafka's. An error is the intake's failure, and for the caller the end of this consumer."""
@@ -44,9 +47,9 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has n
         count = size = 0
         while True:
             step = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=_STEP_RECORDS)
-            if self.read_in != self._intake.epoch:  # there was a rebalance: what came before it is read again
+            if self._intake.read_in != self._intake.epoch:  # a rebalance: what came before it is read again
                 taken.clear()
-                self.read_in = self._intake.epoch
+                self._intake.read_in = self._intake.epoch
             for partition, records in step.items():
                 taken.setdefault(partition, []).extend(records)
                 count += len(records)
@@ -59,9 +62,8 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has n
 class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Tells the intake what the group gives and takes. aiokafka logs what these methods raise and goes on."""
 
-    def __init__(self, intake: Intake, consumer: "ConsumerOf") -> None:
+    def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 (it is always all)
         """Before the partitions go: finish what was read from them."""
@@ -72,4 +74,4 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Once they have come. The intake must know before the first await: records follow at once."""
-        self._intake.assigned(self._consumer(), [at.partition for at in assigned])
+        self._intake.assigned(at.partition for at in assigned)

@@ -30,12 +30,14 @@ _BATCHES_HELD = 2  # reading pauses when this many full batches are buffered or 
 log = logging.getLogger(__name__)
 
 
-class Committing(Protocol):
-    """The part of a consumer that advances and holds back."""
+class GroupConsumer(Protocol):
+    """The part of a consumer that advances, holds back and knows how far others are."""
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
     def pause(self, *partitions: TopicPartition) -> None: ...
     def resume(self, *partitions: TopicPartition) -> None: ...
+    async def committed(self, partition: TopicPartition) -> int | None: ...
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class IntakePlan:
 
 
 class Intake:
-    """Between the consumer, which calls `assigned`, `take` and `revoked`, and `handle`, which `run` calls."""
+    """Between the consumer, which is attached and calls the rest, and `handle`, which `run` calls."""
 
     def __init__(self, plan: IntakePlan, handle: Handle, vitals: Vitals, clock: Clock = system_clock) -> None:
         self._plan = plan
@@ -58,7 +60,7 @@ class Intake:
         self._clock = clock
         self._buffer: BatchBuffer[Delivery] = BatchBuffer(plan.batch, time.monotonic)
         self._under_way_bytes: int | None = None  # of the chunk that is being stored
-        self._consumer: Committing | None = None
+        self.consumer: GroupConsumer | None = None
         self._owned: frozenset[int] = frozenset()
         self._epoch = 0
         self._taking = False
@@ -67,6 +69,7 @@ class Intake:
         self._changed = asyncio.Event()
         self._at_rest = asyncio.Event()  # nothing buffered, nothing under way
         self._at_rest.set()
+        self.read_in: int | None = None  # the epoch of what is taken next; set by the consumer when it reads
         self.failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     @property
@@ -86,10 +89,13 @@ class Intake:
         if not self.failure.done():
             self.failure.set_result(error)
 
-    def assigned(self, consumer: Committing, partitions: Iterable[int]) -> None:
+    def attach(self, consumer: GroupConsumer) -> None:
+        """Commit, pause and resume through this consumer."""
+        self.consumer = consumer
+
+    def assigned(self, partitions: Iterable[int]) -> None:
         """These partitions, and no others, are read from their committed offsets from here on."""
         self._fence()
-        self._consumer = consumer
         self._owned = frozenset(partitions)
         self._taking = not self.failure.done()
         self._draining = False
@@ -111,9 +117,9 @@ class Intake:
         self._changed.set()
         await self._at_rest.wait()
 
-    def take(self, deliveries: Iterable[Delivery], epoch: int | None) -> None:
-        """Buffer what was read in that epoch."""
-        if epoch is None or epoch != self.epoch:
+    def take(self, deliveries: Iterable[Delivery]) -> None:
+        """Buffer what was read, unless its epoch has ended since."""
+        if self.read_in is None or self.read_in != self.epoch:
             return
         for delivery in deliveries:
             self._buffer.add(delivery, _size(delivery))
@@ -159,10 +165,10 @@ class Intake:
     async def _commit(self, receipt: Receipt, epoch: int) -> None:
         """Commit until it is confirmed, or the partitions are no longer ours."""
         offsets = {at: receipt.resume_at[at.partition] for at in self._named(receipt.resume_at)}
-        while epoch == self._epoch and self._consumer is not None and not self.failure.done():
+        while epoch == self._epoch and self.consumer is not None and not self.failure.done():
             try:
                 async with asyncio.timeout(self._plan.commit_seconds):
-                    await self._consumer.commit({at: offset for at, offset in offsets.items() if at in self.partitions})
+                    await self.consumer.commit({at: offset for at, offset in offsets.items() if at in self.partitions})
             except (CommitFailedError, IllegalStateError) as error:
                 log.warning("A chunk is stored but was not ours to commit.", extra={"error": repr(error)})
                 if epoch == self._epoch:  # the group has moved on without us; a new assignment is on its way
@@ -189,10 +195,10 @@ class Intake:
     def _mind_the_budget(self) -> None:
         """Pause reading while too much is held; polling goes on, and with it the membership in the group."""
         over = self._buffer.bytes + (self._under_way_bytes or 0) >= _BATCHES_HELD * self._plan.batch.max_bytes
-        if self._consumer is None or not self._taking or over == self._paused:
+        if self.consumer is None or not self._taking or over == self._paused:
             return
         self._paused = over
-        change = self._consumer.pause if over else self._consumer.resume
+        change = self.consumer.pause if over else self.consumer.resume
         change(*self.partitions)
 
     def _named(self, partitions: Iterable[int]) -> frozenset[TopicPartition]:

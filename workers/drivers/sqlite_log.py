@@ -25,9 +25,10 @@ async def run_log_worker(
         while not stop.is_set() or len(buffer):
             await _fill(buffer, source, batch, stopping)
             chunk = buffer.take()
-            if chunk:
-                receipt = await handle(chunk)
-                await source.commit(receipt.resume_at)
+            if not chunk:
+                break  # the source is closed, or there is nothing left to finish
+            receipt = await handle(chunk)
+            await source.commit(receipt.resume_at)
             vitals.last_progress = datetime.now(UTC)
     finally:
         vitals.ready = False
@@ -50,7 +51,7 @@ async def _fill(
         if reading.cancelled():
             continue
         found = reading.result()
-        if not found and wait is None:
+        if not found:
             return  # the source is closed
         for delivery in found:
             buffer.add(delivery, len(delivery.body or b""))

@@ -1,0 +1,50 @@
+"""What standalone says when it is ready: where it is, a key on the first start, and a line that works as pasted."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SAMPLE = (
+    '{"requestedAt":1764000000000,"receivedAt":1764000001500,"statusCode":200,'
+    '"reqPayload":{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Say hi"}]},'
+    '"respPayload":{"model":"gpt-4o-mini","choices":[{"message":{"role":"assistant","content":"Hi!"}}],'
+    '"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """The facts of a start."""
+
+    url: str
+    data: Path
+    first_key: str | None
+    wanted_port: int
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        """One line each, for stdout."""
+        yield f"llmledger {version('llmledger')}  ready in {self.seconds:.1f} s  (data: {self.data}, standalone)"
+        if urlsplit(self.url).port != self.wanted_port:
+            yield f"  Port {self.wanted_port} is taken: this is the next free one."
+        yield f"  Report to   {self.url}/api/v1/report"
+        yield f"  List        {self.url}/api/v1/requests"
+        yield f"  API         {self.url}/schema"
+        yield from self._key_lines()
+        yield "  Ctrl-C to stop; data is kept.  llmledger --help"
+
+    def _key_lines(self) -> Iterator[str]:
+        create = (
+            f"llmledger keys create --data {shlex.quote(str(self.data))} --project default --scope ingest --scope query"
+        )
+        if self.first_key is None:
+            yield f"  Another key {create}"
+            return
+        header = f"'Authorization: Bearer {self.first_key}'"
+        yield f"  Key         {self.first_key}  (project default; shown this once)"
+        yield f"  More keys   {create}"
+        yield f"  Try it      curl -s {self.url}/api/v1/report -H {header} -d '{SAMPLE}'"
+        yield f"  Then        curl -s {self.url}/api/v1/requests -H {header}"

@@ -1,0 +1,141 @@
+"""The whole product in one process: three services, the SQLite log and chDB. For laptops, tests and small teams.
+
+chDB locks its folder, so there is one process and it never forks. What one part raises ends all of it: a worker that
+cannot go on must not leave an API behind that accepts for ever.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from litestar.types import ASGIApp
+
+from deploy.banner import Banner
+from deploy.data_folder import DataFolder
+from deploy.http_server import bind, serve
+from deploy.routes import standalone_app
+from deploy.signals import stop_on_signals
+from ledger.blobs.obstore import ObstoreBlobs
+from ledger.bus.sqlite_log import Retention, SqliteLog
+from ledger.clock import system_clock
+from ledger.keys import KeyRing
+from ledger.settings import BatchSection
+from ledger.store.clickhouse import ClickHousePool
+from ledger.store.migrations import available, drive, migrate
+from workers.drivers.sqlite_log import run_log_worker
+from workers.pipeline import process
+from workers.vitals import Vitals
+from workers.wiring import standalone_deps
+
+PRUNE_EVERY_SECONDS = 60.0
+DRAIN_SECONDS = 2
+WRITING_THREADS = 1
+READING_THREADS = 4
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StandaloneOptions:
+    """What the command line says."""
+
+    data: DataFolder
+    host: str
+    port: int
+    port_is_given: bool
+    batch: BatchSection
+
+
+async def run_standalone(options: StandaloneOptions, say: Callable[[str], None]) -> None:
+    """Run until a signal. Raises what ended it otherwise; `Misconfigured` when it cannot start."""
+    started = time.monotonic()
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    data = options.data
+    data.prepare()
+    bus = SqliteLog(data.log)
+    try:
+        listener = bind(options.host, options.port, or_next=not options.port_is_given)
+        first_key = data.first_key()
+        async with _stores(data) as (writing, reading):
+            await writing.run(lambda client: drive(migrate(available()), client))
+            parts = _Parts(bus, writing, reading, KeyRing(data.keys), Vitals())
+            banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started)
+            data.announce(banner.url)
+            for line in banner.lines():
+                say(line)
+            await _run_parts(parts, options, listener, stop)
+    finally:
+        await bus.close()
+        data.withdraw()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    bus: SqliteLog
+    writing: ClickHousePool
+    reading: ClickHousePool
+    keys: KeyRing
+    vitals: Vitals
+
+    def app(self, data: DataFolder) -> ASGIApp:
+        return standalone_app(self.bus, self.reading, self.keys, ObstoreBlobs(data.blobs_url), self.vitals)
+
+
+@asynccontextmanager
+async def _stores(data: DataFolder) -> AsyncIterator[tuple[ClickHousePool, ClickHousePool]]:
+    """One pool for the worker, one for queries: a heavy query never keeps an insert waiting for its turn."""
+    writing = ClickHousePool(data.store_dsn, threads=WRITING_THREADS, engine_config=data.engine_config)
+    reading = ClickHousePool(data.store_dsn, threads=READING_THREADS, engine_config=data.engine_config)
+    try:
+        yield writing, reading
+    finally:
+        reading.close()
+        writing.close()
+
+
+async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket.socket, stop: asyncio.Event) -> None:
+    """The API stops first, then the worker finishes what it has read; the log keeps the rest."""
+    worker_stop = asyncio.Event()
+    deps = standalone_deps(parts.writing, options.data.blobs_url, system_clock)
+    handle = partial(process, deps=deps)
+    worker = _ending(
+        run_log_worker(parts.bus, options.batch, handle, stop=worker_stop, vitals=parts.vitals), stop, worker_stop
+    )
+    pruning = asyncio.create_task(_prune(parts.bus))
+    try:
+        await serve(parts.app(options.data), listener, stop, drain_seconds=DRAIN_SECONDS)
+    finally:
+        worker_stop.set()
+        pruning.cancel()
+        await worker
+
+
+def _ending(work: Coroutine[Any, Any, None], *events: asyncio.Event) -> asyncio.Task[None]:
+    """The work as a task that sets the events when it ends, however it ends."""
+    task = asyncio.create_task(work)
+
+    def ended(_: asyncio.Task[None]) -> None:
+        for event in events:
+            event.set()
+
+    task.add_done_callback(ended)
+    return task
+
+
+async def _prune(bus: SqliteLog) -> None:
+    while True:
+        await asyncio.sleep(PRUNE_EVERY_SECONDS)
+        while await bus.prune(Retention()):
+            pass
+
+
+def _url(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

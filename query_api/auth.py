@@ -1,0 +1,45 @@
+"""API key → reach: which projects the request may read. The key goes no further than this file."""
+
+from ledger.errors import MissingKey, MissingScope, UnknownKey
+from ledger.keys import ALL_PROJECTS, KeyRing, Principal, Scope
+from query_api.errors import AnyRequest
+from query_api.reach import Reach
+
+_PREFIX = "bearer "
+
+
+class Doorkeeper:
+    """Reads the key of `Authorization` (with or without `Bearer `), else of `x-api-key`."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def reach(self, request: AnyRequest) -> Reach:
+        """What this request may read. Raises `Refused`."""
+        text = _key_of(request)
+        if not text:
+            raise MissingKey
+        principal = self._keys.find(text)
+        if principal is None:
+            raise UnknownKey
+        if not may_read(principal):
+            raise MissingScope
+        return Reach(None if principal.project == ALL_PROJECTS else principal.project)
+
+
+def may_read(principal: Principal) -> bool:
+    """Reading needs the scope `query`; a key of all projects can only read, so `admin` does as well there."""
+    reads_all = principal.project == ALL_PROJECTS and principal.may(Scope.ADMIN)
+    return reads_all or principal.may(Scope.QUERY)
+
+
+def _key_of(request: AnyRequest) -> str:
+    for name in ("authorization", "x-api-key"):
+        text = request.headers.get(name, "").strip()
+        if text.lower() + " " == _PREFIX:
+            continue
+        if text.lower().startswith(_PREFIX):
+            text = text[len(_PREFIX) :].strip()
+        if text:
+            return text
+    return ""

@@ -1,0 +1,113 @@
+"""Errors → HTTP: one table. Every error body is `{"error": text}`; no text carries a key, a query or a stack trace.
+
+An unknown key is told before an unsupported method: a caller without a key learns nothing of what is served.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.status_codes import (
+    HTTP_400_BAD_REQUEST,
+    HTTP_401_UNAUTHORIZED,
+    HTTP_404_NOT_FOUND,
+    HTTP_405_METHOD_NOT_ALLOWED,
+    HTTP_422_UNPROCESSABLE_ENTITY,
+    HTTP_500_INTERNAL_SERVER_ERROR,
+    HTTP_503_SERVICE_UNAVAILABLE,
+)
+
+from ledger.errors import Invalid, LedgerError, Misconfigured, MissingKey, NotFound, Refused, Unavailable
+from query_api.schemas import ErrorBody
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+
+AnyRequest = Request[Any, Any, Any]
+Answer = Response[ErrorBody]
+Handler = Callable[[AnyRequest, Any], Answer]
+
+
+class BadParameter(Invalid):
+    """A parameter of the request cannot be understood."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+
+
+class TooExpensive(LedgerError):
+    """The answer would cost more than one question may."""
+
+
+def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Mapping[type[Exception], Handler]:
+    """What each failure is answered with. `check_key` raises `Refused` for a request whose key may not read."""
+
+    def not_allowed(request: AnyRequest, error: MethodNotAllowedException) -> Answer:
+        try:
+            check_key(request)
+        except Refused as refused:
+            return _refused(request, refused)
+        return _answer(HTTP_405_METHOD_NOT_ALLOWED, "Method not allowed", dict(error.headers or {}))
+
+    return {
+        MethodNotAllowedException: not_allowed,
+        NotFoundException: _not_found,
+        HTTPException: _http,
+        Refused: _refused,
+        Invalid: _invalid,
+        NotFound: _not_found,
+        TooExpensive: _too_expensive,
+        Unavailable: _unavailable,
+        Misconfigured: _misconfigured,
+        Exception: _unexpected,
+    }
+
+
+def _refused(_request: AnyRequest, error: Refused) -> Answer:
+    missing = isinstance(error, MissingKey)
+    text = "You must be logged in or provide an API key." if missing else "Invalid API key."
+    return _answer(HTTP_401_UNAUTHORIZED, text)
+
+
+def _invalid(_request: AnyRequest, error: Invalid) -> Answer:
+    return _answer(HTTP_400_BAD_REQUEST, str(error))
+
+
+def _not_found(_request: AnyRequest, _error: Exception) -> Answer:
+    return _answer(HTTP_404_NOT_FOUND, "Not found")
+
+
+def _too_expensive(_request: AnyRequest, error: TooExpensive) -> Answer:
+    return _answer(HTTP_422_UNPROCESSABLE_ENTITY, str(error))
+
+
+def _unavailable(_request: AnyRequest, error: Unavailable) -> Answer:
+    log.warning("The store did not answer.", extra={"action": "store_unavailable", "detail": str(error)})
+    return _try_again()
+
+
+def _misconfigured(_request: AnyRequest, error: Misconfigured) -> Answer:
+    log.error("The key file cannot be read.", extra={"action": "misconfigured", "detail": str(error)})
+    return _try_again()
+
+
+def _http(_request: AnyRequest, error: HTTPException) -> Answer:
+    return _answer(error.status_code, error.detail)
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Answer:
+    log.error("The request failed.", extra={"action": "failed", "path": request.url.path}, exc_info=error)
+    return _answer(HTTP_500_INTERNAL_SERVER_ERROR, "Internal server error")
+
+
+def _try_again() -> Answer:
+    return _answer(
+        HTTP_503_SERVICE_UNAVAILABLE, "Not available at the moment, retry", {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    )
+
+
+def _answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Response(ErrorBody(error=text), status_code=status, headers=dict(headers or {}))

@@ -1,0 +1,27 @@
+"""The settings of the query service: which sections it needs, and how much one question may cost."""
+
+from dataclasses import dataclass, field
+
+from ledger.settings import BlobsSection, KeysSection, ServerSection, StoreSection
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCaps:
+    """`LLMLEDGER_QUERY__…`: what one statement may take. Beyond it the answer is 422 with advice, never a shorter list."""
+
+    max_seconds: int = 20
+    max_memory_bytes: int = 2 * 1024**3
+    max_answer_bytes: int = 256 * 1024**2  # bodies of one answer, together
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySettings:
+    """All that the query service is told at its start."""
+
+    store: StoreSection
+    keys: KeysSection
+    blobs: BlobsSection
+    server: ServerSection = field(default_factory=lambda: ServerSection(port=8002))
+    caps: QueryCaps = field(default_factory=QueryCaps)
+    threads: int = 4  # statements that run at the same time; further ones wait
+    readiness_seconds: float = 1.5  # a store that has not answered by then counts as away

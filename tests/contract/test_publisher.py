@@ -1,0 +1,106 @@
+"""What every publisher promises, whichever bus is behind it."""
+
+import asyncio
+import os
+from collections import Counter
+
+import pytest
+
+from ledger.bus import Publisher, Record
+from ledger.errors import BusUnavailable
+from ledger.settings import MAX_BODY_BYTES
+from tests.support.publishing import PublishingBus, accepted
+
+BUSES = [
+    pytest.param("kafka", marks=pytest.mark.kafka),
+]
+"""One fixture `publishing_<name>` per bus."""
+
+
+@pytest.fixture(params=BUSES)
+def publishing_bus(request: pytest.FixtureRequest) -> PublishingBus:
+    bus: PublishingBus = request.getfixturevalue(f"publishing_{request.param}")
+    return bus
+
+
+def a_record(key: bytes = b"key", envelope: bytes = b"{}", body: bytes = b"body") -> Record:
+    return Record(key, envelope, body)
+
+
+def test_it_is_a_publisher(publishing_bus: PublishingBus) -> None:
+    assert isinstance(publishing_bus.publisher, Publisher)
+
+
+async def test_the_position_returned_is_where_a_reader_finds_the_record(publishing_bus: PublishingBus) -> None:
+    records = [a_record(key=b"key-%d" % n, body=b"body-%d" % n) for n in range(20)]
+    positions = [await accepted(publishing_bus.publisher, record) for record in records]
+    found = {delivery.position: (delivery.key, delivery.body) for delivery in await publishing_bus.read()}
+    assert found == {at: (record.key, record.body) for at, record in zip(positions, records, strict=True)}
+
+
+async def test_records_of_one_key_are_read_in_the_order_in_which_they_were_published(
+    publishing_bus: PublishingBus,
+) -> None:
+    await accepted(publishing_bus.publisher, a_record(b"other"))
+    publishing = [publishing_bus.publisher.publish(a_record(b"one", body=b"%d" % n)) for n in range(300)]
+    positions = await asyncio.gather(*publishing)
+    assert positions == sorted(positions)
+    assert [d.body for d in await publishing_bus.read() if d.key == b"one"] == [b"%d" % n for n in range(300)]
+
+
+async def test_all_bytes_are_kept(publishing_bus: PublishingBus) -> None:
+    every_byte = bytes(range(256))
+    record = Record(b"\x00" + every_byte, b"\xff" + every_byte, b"", (("reason", every_byte), ("empty", b"")))
+    at = await accepted(publishing_bus.publisher, record)
+    (found,) = await publishing_bus.read()
+    assert (found.position, found.key, found.envelope, found.body, found.headers) == (
+        at,
+        record.key,
+        record.envelope,
+        record.body,
+        record.headers,
+    )
+
+
+async def test_the_largest_body_is_kept(publishing_bus: PublishingBus) -> None:
+    body = os.urandom(MAX_BODY_BYTES)  # nothing that compression could make small
+    await accepted(publishing_bus.publisher, a_record(body=b"before"))
+    at = await publishing_bus.publisher.publish(a_record(body=body))
+    largest = [delivery for delivery in await publishing_bus.read() if delivery.position == at]
+    assert [delivery.body == body for delivery in largest] == [True]
+
+
+async def test_concurrent_records_are_all_confirmed_and_each_is_there_once(publishing_bus: PublishingBus) -> None:
+    await accepted(publishing_bus.publisher, a_record(b"first", body=b"first"))
+    records = [a_record(b"key-%d" % (n % 37), body=b"%d" % n) for n in range(2000)]
+    positions = await asyncio.gather(*(publishing_bus.publisher.publish(record) for record in records))
+    assert len(set(positions)) == len(records)
+    assert Counter(d.body for d in await publishing_bus.read()) == Counter(
+        [b"first", *(record.body for record in records)]
+    )
+
+
+async def test_a_sender_that_goes_away_harms_nobody_else(publishing_bus: PublishingBus) -> None:
+    await accepted(publishing_bus.publisher, a_record(body=b"first"))
+    impatient = [asyncio.create_task(publishing_bus.publisher.publish(a_record(body=b"lost"))) for _ in range(20)]
+    patient = [asyncio.create_task(publishing_bus.publisher.publish(a_record(body=b"%d" % n))) for n in range(20)]
+    for task in impatient:
+        task.cancel()
+    positions = await asyncio.gather(*patient)
+    found = {delivery.position: delivery.body for delivery in await publishing_bus.read()}
+    assert [found[at] for at in positions] == [b"%d" % n for n in range(20)]
+
+
+async def test_an_outage_is_said_and_ends_by_itself(publishing_bus: PublishingBus) -> None:
+    if publishing_bus.go_away is None or publishing_bus.come_back is None:
+        pytest.skip("This bus cannot be taken away.")
+    before = await accepted(publishing_bus.publisher, a_record(body=b"before"))
+    await publishing_bus.go_away()
+    try:
+        with pytest.raises(BusUnavailable, match="retry"):
+            await publishing_bus.publisher.publish(a_record(body=b"during"))
+    finally:
+        await publishing_bus.come_back()
+    after = await accepted(publishing_bus.publisher, a_record(body=b"after"))
+    found = {delivery.position: delivery.body for delivery in await publishing_bus.read()}
+    assert (found[before], found[after]) == (b"before", b"after")
