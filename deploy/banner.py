@@ -1,8 +1,10 @@
 """What standalone says when it is ready: where it is, a key on the first start, and a line that works as pasted."""
 
+import os
 import shlex
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ class Banner:
     first_key: str | None
     wanted_port: int
     seconds: float
+    command: str = field(default_factory=lambda: sys.argv[0])
 
     def lines(self) -> Iterator[str]:
         """One line each, for stdout."""
@@ -37,9 +40,7 @@ class Banner:
         yield "  Ctrl-C to stop; data is kept.  llmledger --help"
 
     def _key_lines(self) -> Iterator[str]:
-        create = (
-            f"llmledger keys create --data {shlex.quote(str(self.data))} --project default --scope ingest --scope query"
-        )
+        create = f"{shlex.quote(os.path.relpath(self.command))} keys create --data {shlex.quote(str(self.data))} --project default --scope ingest --scope query"
         if self.first_key is None:
             yield f"  Another key {create}"
             return

@@ -21,13 +21,18 @@ from deploy.data_folder import DataFolder
 from deploy.http_server import bind, serve
 from deploy.routes import standalone_app
 from deploy.signals import stop_on_signals
+from ingest_api.app import create_app as create_ingest_app
+from ingest_api.settings import IngestSettings
 from ledger.blobs.obstore import ObstoreBlobs
 from ledger.bus.sqlite_log import Retention, SqliteLog
 from ledger.clock import system_clock
 from ledger.keys import KeyRing
-from ledger.settings import BatchSection
+from ledger.prices.book import current_version
+from ledger.settings import BatchSection, BlobsSection, KeysSection, ServerSection, SqliteLogSection, StoreSection
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.migrations import available, drive, migrate
+from query_api.app import create_app as create_query_app
+from query_api.settings import QuerySettings
 from workers.drivers.sqlite_log import run_log_worker
 from workers.pipeline import process
 from workers.vitals import Vitals
@@ -84,8 +89,19 @@ class _Parts:
     keys: KeyRing
     vitals: Vitals
 
-    def app(self, data: DataFolder) -> ASGIApp:
-        return standalone_app(self.bus, self.reading, self.keys, ObstoreBlobs(data.blobs_url), self.vitals)
+    def app(self, options: "StandaloneOptions") -> ASGIApp:
+        data = options.data
+        log_section, server = SqliteLogSection(data.log), ServerSection(options.host, options.port)
+        ingest_settings = IngestSettings(bus=log_section, keys=KeysSection(data.keys), server=server)
+        query_settings = QuerySettings(
+            store=StoreSection(data.store_dsn),
+            keys=KeysSection(data.keys),
+            blobs=BlobsSection(data.blobs_url),
+            server=server,
+        )
+        ingest = create_ingest_app(ingest_settings, publisher=self.bus, keys=self.keys, price_version=current_version())
+        query = create_query_app(query_settings, pool=self.reading, keys=self.keys, blobs=ObstoreBlobs(data.blobs_url))
+        return standalone_app(ingest, query, lambda: {"worker": "ok" if self.vitals.ready else "not reading"})
 
 
 @asynccontextmanager
@@ -104,13 +120,13 @@ async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket
     """The API stops first, then the worker finishes what it has read; the log keeps the rest."""
     worker_stop = asyncio.Event()
     deps = standalone_deps(parts.writing, options.data.blobs_url, system_clock)
-    handle = partial(process, deps=deps)
+    handle = partial(process, deps)
     worker = _ending(
         run_log_worker(parts.bus, options.batch, handle, stop=worker_stop, vitals=parts.vitals), stop, worker_stop
     )
     pruning = asyncio.create_task(_prune(parts.bus))
     try:
-        await serve(parts.app(options.data), listener, stop, drain_seconds=DRAIN_SECONDS)
+        await serve(parts.app(options), listener, stop, drain_seconds=DRAIN_SECONDS)
     finally:
         worker_stop.set()
         pruning.cancel()

@@ -3,7 +3,7 @@
 What is skipped still travels, with the body, and is cut out by the worker; `check_key_count` keeps that cheap too.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,10 @@ from ledger.errors import TooLarge
 
 MAX_COLONS_BESIDE_PAYLOADS = 100_000
 _FEW_KEYS_BELOW_BYTES = 512 * 1024
+_STAND_INS: dict[bytes, Any] = {b"{": {}, b"[": [], b'"': "", b"t": True, b"f": False, b"n": None}
+
+
+_anything = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Slicer:
@@ -29,6 +33,7 @@ class Slicer:
         try:
             slices = self._decoder.decode(body)
         except msgspec.ValidationError as error:
+            _check_grammar(body)
             raise NotAnObject(f"The body must be a JSON object: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(str(error) or "The body is not JSON.") from None
@@ -36,12 +41,27 @@ class Slicer:
         return {name: raw for name, raw in found if raw is not msgspec.UNSET}
 
 
+def _check_grammar(body: bytes | msgspec.Raw) -> None:
+    try:
+        _anything.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(str(error) or "The body is not JSON.") from None
+
+
+def check_small(fields: Mapping[str, msgspec.Raw], names: Collection[str]) -> None:
+    """Raise `TooLarge` when the fields that somebody must read whole are not small together."""
+    if sum(len(bytes(fields[name])) for name in names if name in fields) > MAX_SMALL_FIELD_BYTES:
+        raise TooLarge(f"The fields {', '.join(names)} are larger than {MAX_SMALL_FIELD_BYTES} bytes together.")
+
+
 def values_of(fields: Mapping[str, msgspec.Raw], names: Collection[str]) -> dict[str, Any]:
-    """The values of small fields. Raises `TooLarge` when they are not small."""
-    small = {name: fields[name] for name in names if name in fields}
-    if sum(len(bytes(raw)) for raw in small.values()) > MAX_SMALL_FIELD_BYTES:
-        raise TooLarge(f"The fields {', '.join(small)} are larger than {MAX_SMALL_FIELD_BYTES} bytes together.")
-    return {name: value_of(raw) for name, raw in small.items()}
+    """The values of those fields that are there."""
+    return {name: value_of(fields[name]) for name in names if name in fields}
+
+
+def stand_ins_of(fields: Mapping[str, msgspec.Raw], names: Collection[str]) -> dict[str, Any]:
+    """An empty value of the same JSON type for those fields that are there."""
+    return {name: stand_in(fields[name]) for name in names if name in fields}
 
 
 def stand_in(raw: msgspec.Raw) -> Any:
@@ -49,13 +69,10 @@ def stand_in(raw: msgspec.Raw) -> Any:
     return _STAND_INS.get(bytes(memoryview(raw)[:1]), 0)
 
 
-_STAND_INS: dict[bytes, Any] = {b"{": {}, b"[": [], b'"': "", b"t": True, b"f": False, b"n": None}
-
-
-def check_key_count(body: bytes, fields: Mapping[str, msgspec.Raw], payloads: Collection[str]) -> None:
+def check_key_count(body: bytes, payloads: Iterable[msgspec.Raw]) -> None:
     """Raise `TooLarge` for a body that is dear to cut at every key, for the keys (or colons) beside its payloads."""
     if len(body) <= _FEW_KEYS_BELOW_BYTES:
         return
-    inside = sum(bytes(fields[name]).count(b":") for name in payloads if name in fields)
+    inside = sum(bytes(payload).count(b":") for payload in payloads)
     if body.count(b":") - inside > MAX_COLONS_BESIDE_PAYLOADS:
         raise TooLarge(f"The body has more than {MAX_COLONS_BESIDE_PAYLOADS} keys beside its payloads.")

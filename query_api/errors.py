@@ -4,7 +4,7 @@ An unknown key is told before an unsupported method: a caller without a key lear
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from litestar import Request, Response
@@ -29,6 +29,7 @@ RETRY_AFTER_SECONDS = 5
 AnyRequest = Request[Any, Any, Any]
 Answer = Response[ErrorBody]
 Handler = Callable[[AnyRequest, Any], Answer]
+Handlers = MutableMapping[int | type[Exception], Handler]
 
 
 class BadParameter(Invalid):
@@ -42,7 +43,7 @@ class TooExpensive(LedgerError):
     """The answer would cost more than one question may."""
 
 
-def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Mapping[type[Exception], Handler]:
+def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
     """What each failure is answered with. `check_key` raises `Refused` for a request whose key may not read."""
 
     def not_allowed(request: AnyRequest, error: MethodNotAllowedException) -> Answer:

@@ -19,6 +19,7 @@ MAX_RULES = 50
 MAX_GROUPS = 50
 MAX_LIST = 1000
 MAX_TEXT_BYTES = 4096
+MAX_EXPONENT = 300  # numbers beyond it do not fit in a double
 MAX_FILTER_BYTES = 60_000  # a list of the largest size must fit in one bound value of the engine (128 KiB)
 
 Scalar: TypeAlias = str | int | Decimal | bool
@@ -48,6 +49,7 @@ class Operator(StrEnum):
     NOT_BETWEEN = "notBetween"
 
 
+_OPERATORS = frozenset(Operator)
 WITHOUT_VALUE = frozenset({Operator.NULL, Operator.NOT_NULL})
 WITH_LIST = frozenset({Operator.IN, Operator.NOT_IN})
 WITH_PAIR = frozenset({Operator.BETWEEN, Operator.NOT_BETWEEN})
@@ -94,7 +96,7 @@ def bad(why: str) -> BadParameter:
 def _decoded(text: str) -> Any:
     try:
         return msgspec.json.Decoder(float_hook=Decimal).decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError, ArithmeticError) as error:
         raise bad(f"is not JSON: {error}") from None
 
 
@@ -137,10 +139,10 @@ def _rule(value: Mapping[str, Any]) -> Rule:
     _check_length(field)
     if source not in (None, "value"):
         raise bad("a rule's valueSource must be 'value'")
-    try:
-        operator = Operator(value.get("operator"))
-    except ValueError:
-        raise bad(f"the operator of {field[:64]} must be one of: {', '.join(Operator)}") from None
+    asked = value.get("operator")
+    if not isinstance(asked, str) or asked not in _OPERATORS:
+        raise bad(f"the operator of {field[:64]} must be one of: {', '.join(Operator)}")
+    operator = Operator(asked)
     return Rule(field, operator, _value(field, operator, value.get("value")))
 
 
@@ -170,6 +172,7 @@ def _scalar(field: str, value: object) -> Scalar:
         _check_length(value)
         return value
     if isinstance(value, bool | int | Decimal):
+        _check_range(value)
         return value
     raise bad(f"the value of {field[:64]} must be a text, a number or a boolean")
 
@@ -177,6 +180,12 @@ def _scalar(field: str, value: object) -> Scalar:
 def _check_length(text: str) -> None:
     if len(text.encode()) > MAX_TEXT_BYTES:
         raise bad(f"holds a text longer than {MAX_TEXT_BYTES} bytes")
+
+
+def _check_range(number: int | Decimal) -> None:
+    exponent = Decimal(number).adjusted() if number else 0
+    if not -MAX_EXPONENT <= exponent <= MAX_EXPONENT:
+        raise bad("holds a number that is out of range")
 
 
 def _flat(value: Mapping[str, Any]) -> Group:

@@ -48,6 +48,10 @@ class Reader:
         except _PastACap as error:
             raise TooExpensive(self._advice(error.code)) from error
 
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        await self.rows(Statement("SELECT 1", {}))
+
     async def count(self, statement: Statement) -> int:
         """The one number that the statement finds."""
         found = await self.rows(statement)
@@ -89,7 +93,9 @@ class Reader:
 _NARROW = "narrow it by user_id or a filter, ask for a smaller page, or page with cursor= and from="
 
 
-class _PastACap(Exception):  # noqa: N818 - not an error by itself: `rows` turns it into advice
+class _PastACap(Exception):
+    """Not an error by itself: `rows` turns it into advice."""
+
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code

@@ -7,7 +7,7 @@ from ledger.settings import BlobsSection, KeysSection, ServerSection, StoreSecti
 
 @dataclass(frozen=True, slots=True)
 class QueryCaps:
-    """`LLMLEDGER_QUERY__…`: what one statement may take. Beyond it the answer is 422 with advice, never a shorter list."""
+    """`LLMLEDGER_QUERY__…`: what one statement may take. Beyond it: 422 with advice, never a shorter list."""
 
     max_seconds: int = 20
     max_memory_bytes: int = 2 * 1024**3

@@ -16,11 +16,19 @@ class Counts:
 
     def get(self, *names: str) -> int | None:
         """The first of these that is a count."""
-        return next((count for name in names if (count := count_of(self._mapping.get(name))) is not None), None)
+        for name in names:
+            count = count_of(self._mapping.get(name))
+            if count is not None:
+                return count
+        return None
 
     def under(self, *names: str) -> "Counts":
         """The counts in the first of these that is a mapping."""
-        return Counts(next((value for name in names if isinstance(value := self._mapping.get(name), Mapping)), None))
+        for name in names:
+            value = self._mapping.get(name)
+            if isinstance(value, Mapping):
+                return Counts(value)
+        return _NO_COUNTS
 
     def by_modality(self, *lists: str) -> dict[str, int]:
         """Tokens by modality, from lists of {modality, tokenCount}."""
@@ -31,6 +39,9 @@ class Counts:
                 if count is not None and isinstance(modality, str):
                     tokens[modality] = tokens.get(modality, 0) + count
         return {modality: count for modality, count in tokens.items() if count_of(count) is not None}
+
+
+_NO_COUNTS = Counts(None)
 
 
 def mappings_in(value: object) -> list[Mapping[str, Any]]:
@@ -46,4 +57,7 @@ def sum_of(*counts: int | None) -> int | None:
 
 def first_of(*counts: int | None) -> int | None:
     """The first that is known."""
-    return next((count for count in counts if count is not None), None)
+    for count in counts:
+        if count is not None:
+            return count
+    return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger.request_log import Bodies, RequestLog, preview
 from ledger.usage import Usage
-from workers.metadata import Pairs, first_of
+from workers.metadata import first_of
 from workers.payloads import decoded, read_call, read_reply, stream_in
 
 
@@ -20,7 +20,7 @@ class Derived:
     row: RequestLog
     usage: Usage | None
     service_tier: str | None  # the reply's, else the request's
-    speed: str | None
+    speed: str | None  # likewise
 
 
 def derive(row: RequestLog, request: Any, response: Any) -> Derived:
@@ -40,7 +40,7 @@ def derive(row: RequestLog, request: Any, response: Any) -> Derived:
         bodies=replace(bodies, prompt=call.prompt, completion=reply.completion, raw_stream=stream_in(response)),
         **_tokens(usage),
     )
-    return Derived(complete, usage, tier, call.speed)
+    return Derived(complete, usage, tier, reply.speed or call.speed)
 
 
 def derive_again(row: RequestLog) -> Derived:
@@ -62,13 +62,14 @@ def is_error(status_code: int | None, given_error: str | None, sign: bool) -> bo
     return bool(given_error) or sign
 
 
-def grouping(metadata: Pairs, environment: str | None = None) -> dict[str, str | None]:
-    """The columns that are taken out of the metadata."""
-    return {
-        "session_id": first_of(metadata, "session_id", "sessionId"),
-        "trace_id": first_of(metadata, "traceId", "trace_id"),
-        "environment": environment or first_of(metadata, "environment", "env"),
-    }
+def grouped(row: RequestLog, environment: str | None = None) -> RequestLog:
+    """The row with the columns that are taken out of its metadata."""
+    return replace(
+        row,
+        session_id=first_of(row.metadata, "session_id", "sessionId"),
+        trace_id=first_of(row.metadata, "traceId", "trace_id"),
+        environment=environment or first_of(row.metadata, "environment", "env"),
+    )
 
 
 TOKEN_COLUMNS = (

@@ -40,7 +40,7 @@ def _as_reported(reply: Mapping[str, Any]) -> Usage | None:
         return dialects.gemini(Counts(gemini))
     if not isinstance(usage, Mapping):
         return None
-    if "prompt_tokens" in usage and reply.get("object") != "response":
+    if reply.get("object") != "response" and ("prompt_tokens" in usage or "completion_tokens" in usage):
         return dialects.chat(Counts(usage))  # gateways add other dialects' names to it; its own are inclusive
     if reply.get("type") == "message" or "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage:
         return dialects.anthropic(Counts(usage))

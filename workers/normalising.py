@@ -9,7 +9,7 @@ from ledger.report import Kind
 from ledger.request_log import Bodies, RequestLog
 from workers import log_entries, openpipe, pezzo
 from workers.decoding import Accepted
-from workers.deriving import Derived, derive, grouping, is_error
+from workers.deriving import Derived, derive, grouped, is_error
 from workers.facts import Facts
 from workers.media import Blob, hashes_of, media_json
 from workers.payloads import read_reply
@@ -34,7 +34,7 @@ class Normalised:
 def normalise(event: Accepted) -> Normalised:
     """The report as a row. Every report that `decode` accepted has one."""
     facts = DIALECTS[event.envelope.kind](event)
-    row = _row(event, facts)
+    row = grouped(_row(event, facts), facts.environment)
     blobs = tuple(item.blob for item in facts.media if item.blob)
     return Normalised(event, derive(row, facts.request, facts.response), blobs)
 
@@ -68,7 +68,6 @@ def _row(event: Accepted, facts: Facts) -> RequestLog:
         price_version=envelope.price_version,
         media_hashes=hashes_of([item.description for item in facts.media]),
         bodies=_bodies(facts),
-        **grouping(facts.metadata, facts.environment),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ledger.usage import Usage
-from workers.metering import read_usage
+from workers.metering import read_service_tier, read_speed, read_usage
 from workers.streaming import read_stream
 
 
@@ -36,6 +36,7 @@ class Reply:
     completion: str | None = None
     finish_reason: str | None = None
     service_tier: str | None = None
+    speed: str | None = None
     usage: Usage | None = None
     error: str | None = None
     has_error_key: bool = False
@@ -84,14 +85,13 @@ def read_reply(value: Any) -> Reply:
         return _streamed(stream)
     if not isinstance(value, dict):
         return NO_REPLY
-    usage = value.get("usage")
     return Reply(
         model=_text(value, "model") or _text(value, "modelVersion"),
         id=_text(value, "id"),
         completion=_completion(value),
         finish_reason=_finish_reason(value),
-        service_tier=_text(value, "service_tier")
-        or (_text(usage, "service_tier") if isinstance(usage, dict) else None),
+        service_tier=read_service_tier(value),
+        speed=read_speed(value),
         usage=read_usage(value),
         error=_error(value),
         has_error_key=value.get("error") is not None,
@@ -106,6 +106,7 @@ def _streamed(stream: str) -> Reply:
         completion=merged.completion,
         finish_reason=merged.finish_reason,
         service_tier=merged.service_tier,
+        speed=merged.speed,
         usage=merged.usage,
         error=merged.error,
         has_error_key=merged.error is not None,

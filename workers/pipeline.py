@@ -11,8 +11,7 @@ from ledger.blobs import BlobStore
 from ledger.bus import Delivery, committable
 from ledger.store import RequestLogStore
 from workers.decoding import decode, split
-from workers.folding import Fold, fold
-from workers.pricing import Pricing
+from workers.folding import Fold, Price, fold
 from workers.quarantining import Ceiling, Quarantine
 from workers.receipts import Receipt
 from workers.retrying import RetryPolicy, retrying
@@ -26,12 +25,12 @@ class Deps:
     store: RequestLogStore
     blobs: BlobStore
     quarantine: Quarantine
-    pricing: Pricing = field(default_factory=Pricing)
+    price: Price
     ceiling: Ceiling = field(default_factory=Ceiling)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-async def process(batch: Sequence[Delivery], deps: Deps, still_ours: Callable[[], bool] = lambda: True) -> Receipt:
+async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[], bool] = lambda: True) -> Receipt:
     """Store one batch. When this returns, every delivery is part of a row or is a dead letter.
 
     The batch before it must have returned: a fold reads what the one before has written. Raises `NoLongerOurs` when
@@ -41,7 +40,7 @@ async def process(batch: Sequence[Delivery], deps: Deps, still_ours: Callable[[]
     deps.ceiling.check(accepted, rejected)
 
     async def folded() -> Fold:
-        return await fold(accepted, deps.store, deps.pricing.price)
+        return await fold(accepted, deps.store, deps.price)
 
     changes = await retrying(folded, deps.retry)
     refused = await write(changes, Lease(batch, still_ours), deps.store, deps.blobs, deps.retry)

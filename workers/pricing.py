@@ -4,15 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ledger.clock import from_milliseconds
-from ledger.errors import UnknownVersion
-from ledger.prices.book import PriceBook, known_versions
+from ledger.prices.book import PriceBook
 from ledger.prices.costing import Priceable, Priced, Unpriced, cost_of
 from ledger.request_log import CostStatus, RequestLog
 from workers.deriving import Derived
-
-
-class UnknownPriceVersion(UnknownVersion):
-    """The record was accepted under prices that this program does not know."""
 
 
 @dataclass(slots=True)
@@ -42,8 +37,6 @@ class Pricing:
 
     def _book(self, version: str) -> PriceBook:
         if version not in self._books:
-            if version not in known_versions():
-                raise UnknownPriceVersion(f"The record names price version {version[:40]!r}, which is not known here.")
             self._books[version] = self.load(version)
         return self._books[version]
 

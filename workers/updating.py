@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
 from ledger.dialects import cut, text_of, value_of
 from ledger.patch import Patch
 from ledger.request_log import Bodies, RequestLog
-from workers.deriving import Derived, derive_again, grouping
+from workers.deriving import Derived, derive_again, grouped
 from workers.facts import text_or_none
 from workers.log_entries import duration_ms, media_sides, metadata_of, pico_usd, text_in
 from workers.media import Blob, MediaItem, hashes_of, media_items
@@ -115,9 +114,7 @@ def _set_model(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
 
 
 def _set_metadata(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
-    metadata = metadata_of(raw)
-    derived: dict[str, Any] = dict(grouping(metadata))
-    return replace(row, metadata=metadata, **derived)
+    return grouped(replace(row, metadata=metadata_of(raw)))
 
 
 _APPLY: Mapping[str, Callable[[RequestLog, msgspec.Raw], RequestLog]] = {

@@ -27,6 +27,8 @@ DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
 
 _RETRY_SECONDS = 0.5
 _COMPLAIN_SECONDS = 10.0
+_VISIBLE_SECONDS = 15.0
+_LOOK_SECONDS = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +100,23 @@ def require_partitions(section: KafkaSection, topic: str, found: int) -> None:
 
 async def _ensure(admin: AIOKafkaAdminClient, section: KafkaSection, topic: str, retention_days: int) -> TopicState:
     found = await partition_count(admin, topic)
-    if found is None and await _make(admin, section, topic, _configuration(section, topic, retention_days)):
-        return TopicState(topic, section.partitions, made=True)
-    if found is None:  # somebody else made it in the meantime
-        found = await partition_count(admin, topic) or 0
+    made = False
+    if found is None:
+        made = await _make(admin, section, topic, _configuration(section, topic, retention_days))
+        found = await _visible_partitions(admin, topic)
     require_partitions(section, topic, found)
-    return TopicState(topic, found, made=False)
+    return TopicState(topic, found, made)
+
+
+async def _visible_partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
+    """How many partitions a new topic has, once brokers speak of it: they hear of it after the controller has it."""
+    try:
+        async with asyncio.timeout(_VISIBLE_SECONDS):
+            while (found := await partition_count(admin, topic)) is None:  # noqa: ASYNC110 (Kafka tells nobody)
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError as error:
+        raise BusUnavailable(f"Kafka has made topic {topic} but does not show it.") from error
+    return found
 
 
 def _configuration(section: KafkaSection, topic: str, retention_days: int) -> dict[str, str]:

@@ -38,7 +38,7 @@ def fields_of(body: bytes) -> dict[str, msgspec.Raw]:
 
 def number_of(value: Any) -> float | None:
     """The number of a number or of numeric text; None for null and blank text. Raises `NotANumber`."""
-    if value is None or isinstance(value, (int, float)) and not isinstance(value, bool):
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
         return value
     if not isinstance(value, str):
         raise NotANumber

@@ -15,7 +15,9 @@ from ledger.instants import iso_ms
 Fields = Mapping[str, msgspec.Raw]
 
 KNOWN_KEYS = frozenset({"metadata", "properties", "request", "response", "cacheEnabled", "cacheHit"})
-METADATA_KEYS = frozenset({"provider", "client", "clientVersion", "environment", "promptId", "promptVersionSha", "type"})
+METADATA_KEYS = frozenset(
+    {"provider", "client", "clientVersion", "environment", "promptId", "promptVersionSha", "type"}
+)
 REQUEST_KEYS = frozenset({"timestamp", "body"})
 RESPONSE_KEYS = frozenset({"timestamp", "body", "status"})
 PROVIDERS = ("OpenAI", "Azure", "Anthropic")
@@ -42,7 +44,7 @@ _MAX_USAGE_BYTES = 64 * 1024
 def part_of(fields: Fields, name: str) -> dict[str, msgspec.Raw]:
     """The slices of `request` or `response`; empty when it is absent or null."""
     raw = fields.get(name)
-    return cut(raw) if raw is not None and bytes(raw) != b"null" else {}
+    return cut(raw) if raw is not None and bytes(memoryview(raw)[:1]) != b"n" else {}
 
 
 def timestamp_ms(part: Fields) -> int | None:
@@ -96,4 +98,3 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool) and value in _COUNTS:
             return value
     return None
-

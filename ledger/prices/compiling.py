@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from importlib.metadata import version as version_of_package
 from itertools import chain
+from pathlib import Path
 
 from genai_prices import types
 from genai_prices.data import providers
@@ -19,7 +20,7 @@ from genai_prices.units import UnitDef, UnitRegistry
 from genai_prices.validation import validate_priced_units
 
 from ledger.prices import schema
-from ledger.prices.files import append
+from ledger.prices.files import FOLDER, append
 from ledger.prices.units import COUNTED
 
 _PACKAGE = "genai-prices"
@@ -140,11 +141,11 @@ def _either(rules: Sequence[schema.Match]) -> schema.Match:
     )
 
 
-def main() -> None:
+def main(folder: Path = FOLDER) -> None:
     """Compile, and append the result when it is new."""
-    version = append(compiled(), f"{_PACKAGE} {version_of_package(_PACKAGE)}")
+    version = append(compiled(), f"{_PACKAGE} {version_of_package(_PACKAGE)}", folder)
     sys.stdout.write(f"Appended version {version}.\n" if version else "The data did not change.\n")
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - main is tested
     main()

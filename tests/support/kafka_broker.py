@@ -15,7 +15,8 @@ from typing import Protocol
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.support.kafka_container import ContainerBroker, docker_answers
+from tests.support.docker_daemon import docker_answers
+from tests.support.kafka_container import ContainerBroker
 from tests.support.kafka_jvm import JvmBroker
 
 ADDRESS_VARIABLE = "LLMLEDGER_TEST_KAFKA"

@@ -1,24 +1,8 @@
 """Apache Kafka in its official image, for machines where a Docker daemon answers."""
 
-import docker  # type: ignore[import-untyped]
-from docker.errors import DockerException  # type: ignore[import-untyped]
 from testcontainers.core.container import DockerContainer
 
 from tests.support.kafka_settings import CONTAINER_IMAGE, CONTAINER_PORT, container_environment, free_port
-
-
-def docker_answers() -> bool:
-    """Whether there is a daemon; a `docker` command alone proves nothing."""
-    try:
-        client = docker.from_env(timeout=5)
-    except DockerException:
-        return False
-    try:
-        return bool(client.ping())
-    except (DockerException, OSError):
-        return False
-    finally:
-        client.close()
 
 
 class ContainerBroker:

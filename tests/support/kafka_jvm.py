@@ -38,8 +38,8 @@ class JvmBroker:
     controllable = True
 
     def __init__(self, port: int | None = None) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="llmledger-kafka-"))
         self._class_path = kafka_class_path()
+        self._folder = Path(tempfile.mkdtemp(prefix="llmledger-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.bootstrap_servers = f"127.0.0.1:{port or free_port()}"
         self._write_settings()

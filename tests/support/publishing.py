@@ -1,4 +1,4 @@
-"""What the contract of publishers needs of a bus under test, and how to wait for one that connects in the background."""
+"""What the contract of publishers needs of a bus under test, and how to publish to one that is still connecting."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -17,6 +17,7 @@ from ledger.bus.kafka_topics import open_admin, partition_count, require_partiti
 from ledger.settings import KafkaSection
 
 _FOR_EVER = float("inf")
+_ATTEMPT_SECONDS = 30.0
 _RETRY_SECONDS = 0.5
 _COMPLAIN_SECONDS = 10.0
 
@@ -54,14 +55,15 @@ async def _obstacle(section: KafkaSection) -> str | None:
     """What stands in the way of reading, after trying to put it out of the way; None when nothing does."""
     admin = await open_admin(section, _FOR_EVER)
     try:
-        found = await partition_count(admin, section.topic)
-        if found is None:
-            return "The topic does not exist."
-        require_partitions(section, section.topic, found)
-        unplaced = await _without_offset(admin, section)
-        if unplaced:
-            await _place_at_log_start(section, unplaced)
-    except KafkaError as error:  # also: the group has members already, who have placed it in the meantime
+        async with asyncio.timeout(_ATTEMPT_SECONDS):
+            found = await partition_count(admin, section.topic)
+            if found is None:
+                return "The topic does not exist."
+            require_partitions(section, section.topic, found)
+            unplaced = await _without_offset(admin, section)
+            if unplaced:
+                await _place_at_log_start(section, unplaced)
+    except (KafkaError, TimeoutError) as error:  # also: by now the group has members, who have placed it themselves
         return repr(error)
     finally:
         await admin.close()

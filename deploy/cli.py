@@ -1,0 +1,63 @@
+"""The `llmledger` command. Bare, it starts the standalone product.
+
+Data go to stdout, messages to stderr. Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from deploy.commands.context import Failed, data_option, folder, values
+from deploy.commands.keys import keys
+from deploy.commands.operations import config, migrate, topics, version
+from deploy.commands.services import ingest_api, query_api, workers
+from deploy.standalone import StandaloneOptions, run_standalone
+from ledger.errors import LedgerError, Misconfigured
+from ledger.settings import BatchSection, ServerSection, read_section
+from ledger.telemetry import set_up_logging
+
+log = logging.getLogger(__name__)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@data_option
+@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000, or the next free one).")
+@click.pass_context
+def main(context: click.Context, data: Path | None, host: str | None, port: int | None) -> None:
+    """LLM Ledger: a durable, exactly-once log and cost ledger for LLM calls.
+
+    \b
+    llmledger                          start the standalone product
+    llmledger demo                     send it believable traffic
+    llmledger keys create --project acme --scope ingest --scope query
+    """
+    if context.invoked_subcommand is None:
+        _start_standalone(data, host, port)
+
+
+def _start_standalone(data: Path | None, host: str | None, port: int | None) -> None:
+    given = values(SERVER__HOST=host, SERVER__PORT=None if port is None else str(port))
+    set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "warning"))
+    try:
+        server = read_section(ServerSection, "SERVER", given)
+        batch = read_section(BatchSection, "BATCH", given)
+        port_is_given = "LLMLEDGER_SERVER__PORT" in given
+        options = StandaloneOptions(folder(data), server.host, server.port, port_is_given, batch)
+        asyncio.run(run_standalone(options, say=lambda line: print(line, flush=True)))  # noqa: T201
+    except Misconfigured as error:
+        raise Failed(str(error)) from error
+    except LedgerError as error:
+        log.exception("Standalone has stopped.")
+        raise Failed(f"Stopped: {error} Nothing that was accepted is lost; start it again.") from error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the embedded engine can crash while the interpreter tears itself down
+
+
+for command in (ingest_api, workers, query_api, migrate, topics, keys, config, version):
+    main.add_command(command)

@@ -1,0 +1,63 @@
+"""`llmledger ingest-api`, `workers`, `query-api`: one service of the cluster each."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+import rich_click as click
+
+from deploy.commands.context import Failed, values
+from deploy.services import (
+    ingest_settings,
+    query_settings,
+    run_ingest_api,
+    run_query_api,
+    run_workers,
+    worker_settings,
+)
+from ledger.errors import LedgerError
+from ledger.telemetry import set_up_logging
+
+Settings = TypeVar("Settings")
+
+host_option = click.option("--host", help="Address to listen on.")
+port_option = click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
+
+
+@click.command(name="ingest-api")
+@host_option
+@port_option
+def ingest_api(host: str | None, port: int | None) -> None:
+    """Accept reports and publish them to Kafka."""
+    _run(ingest_settings, run_ingest_api, host, port)
+
+
+@click.command(name="query-api")
+@host_option
+@port_option
+def query_api(host: str | None, port: int | None) -> None:
+    """Serve what was logged, from ClickHouse."""
+    _run(query_settings, run_query_api, host, port)
+
+
+@click.command()
+@host_option
+@port_option
+def workers(host: str | None, port: int | None) -> None:
+    """Read Kafka, normalise, price and write to ClickHouse. The port serves health checks."""
+    _run(worker_settings, run_workers, host, port)
+
+
+def _run(
+    read: Callable[[Mapping[str, str]], Settings],
+    run: Callable[[Settings], Coroutine[Any, Any, None]],
+    host: str | None,
+    port: int | None,
+) -> None:
+    given = values(SERVER__HOST=host, SERVER__PORT=None if port is None else str(port))
+    set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "info"))
+    try:
+        settings = read(given)
+        asyncio.run(run(settings))
+    except LedgerError as error:
+        raise Failed(str(error)) from error

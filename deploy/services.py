@@ -1,0 +1,127 @@
+"""One service of the cluster per process: open its parts, serve, close them."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+
+from deploy.dispatcher import Dispatcher, Mount
+from deploy.http_server import GRACEFUL_SHUTDOWN_SECONDS, bind, serve
+from deploy.routes import Page, readiness
+from deploy.signals import stop_on_signals
+from ingest_api.app import create_app as create_ingest_app
+from ingest_api.settings import IngestSettings
+from ledger.blobs.obstore import ObstoreBlobs
+from ledger.bus.kafka import KafkaPublisher
+from ledger.keys import KeyRing
+from ledger.prices.book import current_version
+from ledger.settings import (
+    BatchSection,
+    BlobsSection,
+    KafkaSection,
+    KeysSection,
+    ServerSection,
+    StoreSection,
+    read_section,
+)
+from ledger.store.clickhouse import ClickHousePool
+from query_api.app import create_app as create_query_app
+from query_api.settings import QuerySettings
+from workers.drivers.kafka import run_kafka_worker
+from workers.pipeline import process
+from workers.settings import WorkerSettings
+from workers.vitals import Vitals
+from workers.wiring import cluster_deps
+
+INGEST_PORT, QUERY_PORT, WORKERS_PORT = 8001, 8002, 8003
+
+log = logging.getLogger(__name__)
+
+
+def ingest_settings(values: Mapping[str, str]) -> IngestSettings:
+    """What `ingest-api` needs. Raises `Misconfigured`."""
+    return IngestSettings(
+        bus=read_section(KafkaSection, "KAFKA", values),
+        keys=read_section(KeysSection, "KEYS", values),
+        server=read_section(ServerSection, "SERVER", values, port=INGEST_PORT),
+    )
+
+
+def query_settings(values: Mapping[str, str]) -> QuerySettings:
+    """What `query-api` needs. Raises `Misconfigured`."""
+    return QuerySettings(
+        store=read_section(StoreSection, "STORE", values),
+        keys=read_section(KeysSection, "KEYS", values),
+        blobs=read_section(BlobsSection, "BLOBS", values),
+        server=read_section(ServerSection, "SERVER", values, port=QUERY_PORT),
+    )
+
+
+def worker_settings(values: Mapping[str, str]) -> WorkerSettings:
+    """What `workers` needs. Raises `Misconfigured`."""
+    return WorkerSettings(
+        bus=read_section(KafkaSection, "KAFKA", values),
+        store=read_section(StoreSection, "STORE", values),
+        blobs=read_section(BlobsSection, "BLOBS", values),
+        batch=read_section(BatchSection, "BATCH", values),
+        server=read_section(ServerSection, "SERVER", values, port=WORKERS_PORT),
+    )
+
+
+async def run_ingest_api(settings: IngestSettings) -> None:
+    """Serve until a signal. Accepts nothing, and says so, until Kafka is there."""
+    if not isinstance(settings.bus, KafkaSection):
+        raise TypeError("ingest-api publishes to Kafka; the SQLite log belongs to the standalone product.")
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    listener = bind(settings.server.host, settings.server.port)
+    publisher = KafkaPublisher(settings.bus)
+    await publisher.start()
+    try:
+        keys = KeyRing(settings.keys.file)
+        app = create_ingest_app(settings, publisher=publisher, keys=keys, price_version=current_version())
+        await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS)
+    finally:
+        await publisher.close()
+
+
+async def run_query_api(settings: QuerySettings) -> None:
+    """Serve until a signal."""
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    listener = bind(settings.server.host, settings.server.port)
+    pool = ClickHousePool(settings.store.dsn, threads=settings.threads)
+    try:
+        keys, blobs = KeyRing(settings.keys.file), ObstoreBlobs(settings.blobs.url)
+        app = create_query_app(settings, pool=pool, keys=keys, blobs=blobs)
+        await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS)
+    finally:
+        pool.close()
+
+
+async def run_workers(settings: WorkerSettings) -> None:
+    """Work until a signal. Raises what stopped the work otherwise; nothing unwritten is committed."""
+    stop, http_stop = asyncio.Event(), asyncio.Event()
+    stop_on_signals(stop)
+    listener = bind(settings.server.host, settings.server.port)
+    pool = ClickHousePool(settings.store.dsn, threads=settings.threads)
+    dead_letters = KafkaPublisher(settings.bus, settings.bus.dead_letter_topic)
+    await dead_letters.start()
+    vitals = Vitals()
+    health = asyncio.create_task(serve(_health(vitals), listener, http_stop, drain_seconds=1))
+    try:
+        handle = partial(process, cluster_deps(pool, settings.blobs.url, dead_letters))
+        await run_kafka_worker(settings.bus, settings.batch, handle, stop=stop, vitals=vitals)
+    finally:
+        http_stop.set()
+        with suppress(asyncio.CancelledError):
+            await health
+        await dead_letters.close()
+        pool.close()
+
+
+def _health(vitals: Vitals) -> Dispatcher:
+    page = Page(lambda: readiness({"bus": "ok" if vitals.ready else "not assigned"}))
+    live = Page(lambda: (200, b'{"status":"ok"}'))
+    return Dispatcher([Mount("/health/live", live), Mount("/health/ready", page)], otherwise=Page(lambda: (404, b"{}")))

@@ -1,0 +1,95 @@
+"""The API document: what Litestar cannot read off a signature (the list's parameters, the errors, the keys)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Schema,
+    SecurityRequirement,
+    SecurityScheme,
+)
+
+from query_api.parameters import MAX_LIMIT, MAX_PAGE_SIZE
+from query_api.schemas import ErrorBody
+from query_api.sorting import SORTS
+
+SECURITY: list[SecurityRequirement] = [{"bearer": []}, {"apiKey": []}]
+
+
+def _error(description: str) -> ResponseSpec:
+    return ResponseSpec(ErrorBody, generate_examples=False, description=description)
+
+
+READ_ERRORS: Mapping[int, ResponseSpec] = {
+    401: _error("No key, an unknown one, or one without the scope query."),
+    503: _error("The store is away; `Retry-After` says when to come back."),
+}
+LIST_ERRORS: Mapping[int, ResponseSpec] = {
+    **READ_ERRORS,
+    400: _error("A parameter cannot be understood; the text names it."),
+    422: _error("The answer would cost too much; the text says how to narrow it."),
+}
+NOT_FOUND: Mapping[int, ResponseSpec] = {404: _error("There is no such thing for this key.")}
+
+_TEXT = Schema(type=OpenAPIType.STRING)
+
+
+def _words(*words: str, default: str | None = None) -> Schema:
+    return Schema(type=OpenAPIType.STRING, enum=list(words), default=default)
+
+
+def _count(least: int, most: int | None, default: int) -> Schema:
+    return Schema(type=OpenAPIType.INTEGER, minimum=least, maximum=most, default=default)
+
+
+def _parameter(name: str, schema: Schema, description: str) -> Parameter:
+    return Parameter(name=name, param_in="query", schema=schema, description=description, required=False)
+
+
+LIST_PARAMETERS = (
+    _parameter("user_id", _TEXT, "The end user, exactly."),
+    _parameter("search", _TEXT, "Text anywhere in prompt, completion or the provider's id, in any letter case."),
+    _parameter("filter", _TEXT, "JSON: a group of rules {combinator, rules, not}, or an object of column: value."),
+    _parameter("sortBy", _words(*SORTS, default="createdAt"), "Documented form. Unknown values come last."),
+    _parameter("sortOrder", _words("asc", "desc", default="desc"), "Documented form, any letter case."),
+    _parameter("pageSize", _count(0, MAX_PAGE_SIZE, 10), "Documented form."),
+    _parameter("pageNumber", _count(1, None, 1), "Documented form."),
+    _parameter("types", _words("real", "documented", default="real"), "documented: status and bodies as text."),
+    _parameter("view", _words("full"), "full: our own form, newest first, every field but the bodies."),
+    _parameter("cursor", _TEXT, "Our own form: `next_cursor` of the page before; may be empty."),
+    _parameter("limit", _count(1, MAX_LIMIT, 50), "Our own form: rows of a page."),
+    _parameter("from", _TEXT, "Our own form: the first instant, ISO 8601 or like now-1h."),
+    _parameter("to", _TEXT, "Our own form: the first instant outside."),
+)
+
+
+@dataclass
+class ListOperation(Operation):
+    """The list's operation: its handler reads the query string itself, so its parameters are named here."""
+
+    def __post_init__(self) -> None:
+        self.parameters = list(LIST_PARAMETERS)
+
+
+def config() -> OpenAPIConfig:
+    """The document at `/schema`, as JSON and YAML; no page that would load scripts from elsewhere."""
+    schemes: dict[str, Any] = {
+        "bearer": SecurityScheme(type="http", scheme="bearer", description="Bearer, or the key alone."),
+        "apiKey": SecurityScheme(type="apiKey", name="x-api-key", security_scheme_in="header"),
+    }
+    return OpenAPIConfig(
+        title="LLM Ledger: reading",
+        version=version("llmledger"),
+        path="/schema",
+        render_plugins=[JsonRenderPlugin(path=["/openapi.json", "/"]), YamlRenderPlugin()],
+        components=Components(security_schemes=schemes),
+    )

@@ -1,0 +1,143 @@
+"""The query parameters of the list: their names, their rules, their form in the API document, in one place.
+
+An empty value counts as absent; of a repeated parameter the first counts; unknown ones are ignored.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+from urllib.parse import parse_qsl
+
+from ledger.clock import Clock
+from ledger.request_log import RowKey
+from query_api import cursors
+from query_api.errors import BadParameter
+from query_api.filter_text import MAX_TEXT_BYTES, Group, parse_filter
+from query_api.instants import bound_ms
+from query_api.sorting import SORTS, Sort
+
+MAX_PAGE_SIZE = 10_000
+MAX_LIMIT = 1000
+DOCUMENTED_ONLY = ("sortBy", "sortOrder", "pageSize", "pageNumber", "types")
+
+_DIGITS = re.compile(r"\d{1,15}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which rows are meant. All of them must hold."""
+
+    user_id: str | None = None
+    search: str | None = None
+    filter: Group | None = None
+    created_from: int | None = None  # milliseconds since 1970, the first inside
+    created_before: int | None = None  # the first outside
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPage:
+    """A page of the documented form."""
+
+    conditions: Conditions
+    sort: Sort = SORTS["createdAt"]
+    ascending: bool = False
+    size: int = 10
+    number: int = 1
+    as_texts: bool = False  # types=documented
+
+    @property
+    def offset(self) -> int:
+        """How many rows stand before the page."""
+        return (self.number - 1) * self.size
+
+
+@dataclass(frozen=True, slots=True)
+class CursorPage:
+    """A page of our own form, newest first."""
+
+    conditions: Conditions
+    after: RowKey | None = None
+    limit: int = 50
+
+
+Page: TypeAlias = NumberedPage | CursorPage
+Given: TypeAlias = Mapping[str, str]
+
+
+def given(query_string: bytes) -> Given:
+    """The parameters of a request, decoded once."""
+    pairs = parse_qsl(query_string.decode("utf-8", "replace"), keep_blank_values=True)
+    return dict(reversed(pairs))
+
+
+def page_of(parameters: Given, clock: Clock) -> Page:
+    """The page that is asked for. Raises `BadParameter`."""
+    view = parameters.get("view") or None
+    if view not in (None, "full"):
+        raise BadParameter("view", "must be full")
+    return _cursor_page(parameters, clock) if view or "cursor" in parameters else _numbered_page(parameters)
+
+
+def _numbered_page(parameters: Given) -> NumberedPage:
+    sort_by, order = parameters.get("sortBy") or "createdAt", (parameters.get("sortOrder") or "desc").lower()
+    if sort_by not in SORTS:
+        raise BadParameter("sortBy", f"must be one of: {', '.join(SORTS)}")
+    if order not in ("asc", "desc"):
+        raise BadParameter("sortOrder", "must be asc or desc")
+    types = parameters.get("types") or "real"
+    if types not in ("documented", "real"):
+        raise BadParameter("types", "must be documented or real")
+    return NumberedPage(
+        conditions=_conditions(parameters),
+        sort=SORTS[sort_by],
+        ascending=order == "asc",
+        size=_integer(parameters, "pageSize", 10, (0, MAX_PAGE_SIZE)),
+        number=_integer(parameters, "pageNumber", 1, (1, 10**15)),
+        as_texts=types == "documented",
+    )
+
+
+def _cursor_page(parameters: Given, clock: Clock) -> CursorPage:
+    for name in DOCUMENTED_ONLY:
+        if parameters.get(name):
+            raise BadParameter(
+                name, "does not go with view=full or cursor, which list newest first by cursor and limit"
+            )
+    cursor = parameters.get("cursor")
+    return CursorPage(
+        conditions=_conditions(
+            parameters,
+            bound_ms("from", parameters.get("from") or None, clock),
+            bound_ms("to", parameters.get("to") or None, clock),
+        ),
+        after=cursors.decode(cursor) if cursor else None,
+        limit=_integer(parameters, "limit", 50, (1, MAX_LIMIT)),
+    )
+
+
+def _conditions(parameters: Given, created_from: int | None = None, created_before: int | None = None) -> Conditions:
+    return Conditions(
+        user_id=_text(parameters, "user_id"),
+        search=_text(parameters, "search"),
+        filter=parse_filter(parameters.get("filter")),
+        created_from=created_from,
+        created_before=created_before,
+    )
+
+
+def _text(parameters: Given, name: str) -> str | None:
+    text = parameters.get(name) or None
+    if text and len(text.encode()) > MAX_TEXT_BYTES:
+        raise BadParameter(name, f"is longer than {MAX_TEXT_BYTES} bytes")
+    return text
+
+
+def _integer(parameters: Given, name: str, default: int, allowed: tuple[int, int]) -> int:
+    text = parameters.get(name)
+    if not text:
+        return default
+    least, most = allowed
+    if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
+        raise BadParameter(name, f"must be a whole number from {least} to {most}")
+    return int(text)

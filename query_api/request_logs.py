@@ -1,0 +1,87 @@
+"""The list of logged calls in both its forms, and the single call. Handlers translate; what is asked is a statement."""
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, SkipValidation
+
+from ledger.clock import Clock
+from ledger.errors import NotFound
+from ledger.request_log import Bodies
+from ledger.store.columns import BODY_NAMES
+from query_api import cursors, listing, views
+from query_api.errors import AnyRequest
+from query_api.finding import find
+from query_api.openapi import LIST_ERRORS, NOT_FOUND, READ_ERRORS, SECURITY, ListOperation
+from query_api.parameters import CursorPage, NumberedPage, given, page_of
+from query_api.reach import Reach
+from query_api.reading import Reader
+from query_api.schemas import DocumentedRequestList, RequestList, RequestLogEntry, RequestLogPage
+
+NO_BODIES = Bodies()
+
+
+class RequestLogController(Controller):
+    """`/api/v1/requests`."""
+
+    path = "/api/v1/requests"
+
+    @get(
+        operation_class=ListOperation,
+        security=SECURITY,
+        responses=dict(LIST_ERRORS),
+        summary="List logged calls",
+    )
+    async def listing(
+        self,
+        request: AnyRequest,
+        reach: NamedDependency[SkipValidation[Reach]],
+        reader: NamedDependency[SkipValidation[Reader]],
+        clock: NamedDependency[SkipValidation[Clock]],
+    ) -> RequestList | DocumentedRequestList | RequestLogPage:
+        """The calls that fulfil all conditions: the documented form, or with `view=full` or `cursor` our own.
+
+        The documented form covers all time, always; its totalCount is exact.
+        """
+        page = page_of(given(request.scope["query_string"]), clock)
+        if isinstance(page, CursorPage):
+            return await _cursor_page(page, reach, reader)
+        return await _numbered_page(page, reach, reader)
+
+    @get(
+        "/{record_id:str}",
+        security=SECURITY,
+        responses={**READ_ERRORS, **NOT_FOUND},
+        summary="One logged call",
+    )
+    async def single(
+        self,
+        record_id: FromPath[str],
+        reach: NamedDependency[SkipValidation[Reach]],
+        reader: NamedDependency[SkipValidation[Reader]],
+    ) -> RequestLogEntry:
+        """All that is stored of a call, its raw texts as they came. 404 for an id that this key cannot read."""
+        key = await find(record_id, reach, reader)
+        logs = await reader.logs([key]) if key else {}
+        if key is None or key not in logs:
+            raise NotFound
+        bodies = await reader.bodies([key], BODY_NAMES)
+        return views.entry(logs[key], bodies.get(key, NO_BODIES))
+
+
+async def _numbered_page(page: NumberedPage, reach: Reach, reader: Reader) -> RequestList | DocumentedRequestList:
+    total = await reader.count(listing.count(page.conditions, reach))
+    keys = await reader.keys(listing.numbered(page, reach)) if page.size and page.offset < total else []
+    logs = await reader.logs(keys)
+    bodies = await reader.bodies(list(logs), views.LISTED_BODIES)
+    found = [(log, bodies.get(key, NO_BODIES)) for key, log in logs.items()]
+    if page.as_texts:
+        return DocumentedRequestList([views.documented(*pair) for pair in found], total)
+    return RequestList([views.listed(*pair) for pair in found], total)
+
+
+async def _cursor_page(page: CursorPage, reach: Reach, reader: Reader) -> RequestLogPage:
+    keys = await reader.keys(listing.after_cursor(page, reach))
+    shown = keys[: page.limit]
+    logs = await reader.logs(shown)
+    next_cursor = cursors.encode(shown[-1]) if len(keys) > page.limit else None
+    return RequestLogPage([views.row(log) for log in logs.values()], next_cursor)

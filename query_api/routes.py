@@ -1,0 +1,10 @@
+"""What this service serves, as a list: whoever puts several services behind one address dispatches by it.
+
+Every method on these paths belongs here, also one that is not served: this service then answers 401 or 405.
+"""
+
+ROUTES = (
+    ("GET", "/api/v1/requests"),
+    ("GET", "/api/v1/requests/{record_id}"),
+    ("GET", "/api/v1/media/{sha256}"),
+)

@@ -1,0 +1,69 @@
+"""Topics are made as promised, found as they are, and refused when they do not fit the settings."""
+
+from dataclasses import replace
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from ledger.bus.kafka_producers import open_producer
+from ledger.bus.kafka_topics import DEAD_LETTER_BYTES, TopicState, ensure_topics
+from ledger.errors import BusUnavailable, Misconfigured
+from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+from tests.support.kafka_settings import free_port
+
+pytestmark = pytest.mark.kafka
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+@pytest.fixture
+def new_section(kafka_section: KafkaSection) -> KafkaSection:
+    """Settings for topics that do not exist yet."""
+    name = kafka_section.topic + ".new"
+    return replace(kafka_section, topic=name, dead_letter_topic=name + ".dead", partitions=3)
+
+
+async def configuration_of(section: KafkaSection, topic: str) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=section.bootstrap_servers)
+    await admin.start()
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    await admin.close()
+    (_, _, _, _, entries), *_ = answer.resources
+    return {name: value for name, value, *_ in entries}
+
+
+async def test_missing_topics_are_made_and_then_found(new_section: KafkaSection) -> None:
+    topics = [new_section.topic, new_section.dead_letter_topic]
+    assert await ensure_topics(new_section) == tuple(TopicState(name, 3, made=True) for name in topics)
+    assert await ensure_topics(new_section) == tuple(TopicState(name, 3, made=False) for name in topics)
+
+
+async def test_the_topics_keep_what_is_promised(kafka_section: KafkaSection) -> None:
+    topic = await configuration_of(kafka_section, kafka_section.topic)
+    assert topic["max.message.bytes"] == str(MAX_MESSAGE_BYTES)
+    assert topic["retention.ms"] == str(7 * DAY_MS)
+    assert topic["compression.type"] == "producer"
+    dead = await configuration_of(kafka_section, kafka_section.dead_letter_topic)
+    assert dead["max.message.bytes"] == str(DEAD_LETTER_BYTES)
+    assert int(dead["retention.ms"]) > 7 * DAY_MS
+
+
+async def test_another_number_of_partitions_is_refused(kafka_section: KafkaSection) -> None:
+    with pytest.raises(Misconfigured, match=r"has 4 partitions.*says 6"):
+        await ensure_topics(replace(kafka_section, partitions=6))
+
+
+async def test_a_producer_for_another_number_of_partitions_is_refused(kafka_section: KafkaSection) -> None:
+    with pytest.raises(Misconfigured, match=r"has 4 partitions.*says 6"):
+        await open_producer(replace(kafka_section, partitions=6), kafka_section.topic)
+
+
+async def test_what_kafka_cannot_make_is_said(new_section: KafkaSection) -> None:
+    with pytest.raises(Misconfigured, match="refuses to make topic"):
+        await ensure_topics(replace(new_section, replication_factor=5))
+
+
+async def test_without_kafka_it_gives_up_in_time(kafka_section: KafkaSection) -> None:
+    with pytest.raises(BusUnavailable, match="does not answer"):
+        await ensure_topics(replace(kafka_section, bootstrap_servers=f"127.0.0.1:{free_port()}"))

@@ -1,0 +1,257 @@
+"""The model of identity, updates and order: crashes between any two writes, redelivery, zombies, retries, dead letters.
+
+Whatever happens, once everything was processed each record is visible once, and is the fold of its accepted events.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from ledger.bus import Delivery, Position
+from ledger.ids import EventId, ProjectId, RecordId, keyed_id, plain_id
+from ledger.report import Envelope, Kind, bus_key, encode
+from ledger.request_log import RequestLog
+from tests.support.recording import Crash, RememberingBlobs, RememberingQuarantine, RememberingStore
+from workers.decoding import RejectCode
+from workers.deriving import Derived
+from workers.pipeline import Deps, process
+from workers.pricing import with_cost
+
+PROJECT = ProjectId("acme")
+SECRET = b"s" * 32
+
+BODIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from(["gpt-4o", "claude-3", "unheard-of"]),
+        "duration": st.sampled_from([0.5, 9.1, None]),
+        "initiator": st.sampled_from(["user:1", "user:2"]),
+        "description": st.sampled_from(["", "a", "b"]),
+        "metadata": st.sampled_from([{"a": 1}, {"b": "x", "env": "prod"}, None]),
+        "cost": st.sampled_from([0, 0.001]),
+        "response_data": st.sampled_from(
+            [
+                {"model": "gpt-4o-2024", "usage": {"prompt_tokens": 3, "completion_tokens": 4}},
+                {"error": {"message": "no"}},
+            ]
+        ),
+        "media": st.sampled_from(
+            [{"request": [{"type": "image", "data": "AAAA"}]}, {"response": [{"type": "image", "data": "https://x/y"}]}]
+        ),
+    },
+)
+FIELDS = ("model", "duration", "initiator", "description", "metadata", "cost", "response_data")
+
+
+def priced(derived: Derived) -> RequestLog:
+    """A cost that tells which events it was computed from."""
+    tokens = derived.row.input_tokens
+    version = int(derived.row.price_version)
+    return with_cost(replace(derived.row, cost_computed=None if tokens is None else tokens * 100 + version))
+
+
+@dataclass
+class Event:
+    """An accepted event, as the oracle remembers it."""
+
+    delivery: Delivery
+    envelope: Envelope
+    body: dict[str, object]
+    held: bool = False  # in the dead letters: its position is not read until it is replayed
+
+
+@dataclass
+class Oracle:
+    """What was accepted, in the order of acceptance."""
+
+    events: list[Event] = field(default_factory=list)
+    plain_ids: list[RecordId] = field(default_factory=list)
+
+
+class FoldingMachine(RuleBasedStateMachine):
+    """Accepts events, processes chunks in every unlucky way, and compares with a fold written differently."""
+
+    @initialize()
+    def start(self) -> None:
+        self.oracle = Oracle()
+        self.store = RememberingStore()
+        self.quarantine = RememberingQuarantine()
+        deps = Deps(store=self.store, blobs=RememberingBlobs(), quarantine=self.quarantine, price=priced)
+        deps.ceiling.min_sample = 10**9
+        self.process = partial(process, deps)
+        self.cursor = 0
+        self.versions: dict[tuple[ProjectId, RecordId], int] = {}
+        self.now = 1_700_000_000_000
+
+    @rule(body=BODIES)
+    def report(self, body: dict[str, object]) -> None:
+        record_id = plain_id(self.now, SECRET)
+        self.oracle.plain_ids.append(record_id)
+        self._accept(Kind.LOG_INSERT, record_id, EventId(record_id), {"model": "gpt-4o", **body})
+
+    @rule(key=st.sampled_from("ab"), body=st.sampled_from([{"model": "gpt-4o"}, {"model": "claude-3"}]))
+    def report_with_key(self, key: str, body: dict[str, object]) -> None:
+        record_id = keyed_id(key, SECRET)
+        self._accept(Kind.LOG_INSERT, record_id, EventId(record_id), body)
+
+    @rule(data=st.data(), body=BODIES, key=st.sampled_from([None, "k", "l"]))
+    def update(self, data: st.DataObject, body: dict[str, object], key: str | None) -> None:
+        known = [*self.oracle.plain_ids, keyed_id("a", SECRET), keyed_id("b", SECRET), plain_id(1, SECRET)]
+        record_id = data.draw(st.sampled_from(known))
+        event_id = keyed_id(f"update:{key}", SECRET) if key else plain_id(self.now, SECRET)
+        self._accept(Kind.LOG_UPDATE, record_id, EventId(event_id), body)
+
+    @precondition(lambda self: self.cursor < len(self.oracle.events))
+    @rule(size=st.integers(1, 6), crash_before=st.none() | st.integers(0, 4))
+    def process_a_chunk(self, size: int, crash_before: int | None) -> None:
+        end = min(self.cursor + size, len(self.oracle.events))
+        if self._process(range(self.cursor, end), crash_before):
+            self.cursor = end
+
+    @precondition(lambda self: self.cursor > 0)
+    @rule(data=st.data(), crash_before=st.none() | st.integers(0, 4))
+    def a_zombie_writes_an_old_chunk_again(self, data: st.DataObject, crash_before: int | None) -> None:
+        start = data.draw(st.integers(0, self.cursor - 1))
+        self._process(range(start, data.draw(st.integers(start + 1, self.cursor))), crash_before)
+
+    @precondition(lambda self: self.cursor > 0)
+    @rule(data=st.data())
+    def the_bus_is_read_again_from_earlier(self, data: st.DataObject) -> None:
+        self.cursor = data.draw(st.integers(0, self.cursor - 1))
+
+    @precondition(lambda self: self.cursor < len(self.oracle.events))
+    @rule()
+    def the_next_event_goes_to_the_dead_letters(self) -> None:
+        self.oracle.events[self.cursor].held = True
+        self.cursor += 1
+
+    @precondition(lambda self: any(event.held for event in self.oracle.events))
+    @rule(data=st.data())
+    def a_dead_letter_is_replayed(self, data: st.DataObject) -> None:
+        held = [at for at, event in enumerate(self.oracle.events) if event.held]
+        at = data.draw(st.sampled_from(held))
+        self.oracle.events[at].held = False
+        assert self._process(range(at, at + 1), None)
+
+    @invariant()
+    def versions_never_go_back(self) -> None:
+        for identity, row in self.store.visible().items():
+            assert row.version >= self.versions.get(identity, 0)
+            self.versions[identity] = row.version
+
+    def teardown(self) -> None:
+        if not hasattr(self, "oracle"):
+            return
+        for at, event in enumerate(self.oracle.events):
+            if event.held:
+                event.held = False
+                self._process(range(at, at + 1), None)
+        self._process(range(self.cursor, len(self.oracle.events)), None)
+        visible = self.store.visible()
+        expected = self._expected()
+        assert visible.keys() == expected.keys()
+        for identity, fields in expected.items():
+            _compare(visible[identity], fields)
+
+    def _accept(self, kind: Kind, record_id: RecordId, event_id: EventId, body: dict[str, object]) -> None:
+        self.now += 1
+        envelope = Envelope(
+            version=1,
+            record_id=record_id,
+            event_id=event_id,
+            kind=kind,
+            project=PROJECT,
+            accepted_at=self.now,
+            created_at=self.now - 1,
+            price_version=str(len(self.oracle.events) // 5),
+        )
+        position = Position(1, 0, len(self.oracle.events))
+        raw = msgspec.json.encode(body)
+        delivery = Delivery(position, bus_key(PROJECT, record_id), encode(envelope), raw)
+        self.oracle.events.append(Event(delivery, envelope, body))
+
+    def _process(self, offsets: range, crash_before: int | None) -> bool:
+        """Whether the chunk was processed; a crash leaves what was written before it."""
+        chunk = [self.oracle.events[at].delivery for at in offsets if not self.oracle.events[at].held]
+        self.store.crash_before = crash_before
+        try:
+            asyncio.run(self.process(chunk))
+        except Crash:
+            return False
+        finally:
+            self.store.crash_before = None
+        return True
+
+    def _expected(self) -> dict[tuple[ProjectId, RecordId], dict[str, object]]:
+        """The fold, written in the plainest way: the record's own fields, then every update over it in order."""
+        first_stored = {entry.position for entry in self.store.entries.values()}
+        rows: dict[tuple[ProjectId, RecordId], dict[str, object]] = {}
+        for event in self.oracle.events:
+            is_keyed = event.envelope.record_id[14] == "8"
+            if event.envelope.kind is Kind.LOG_INSERT and (not is_keyed or event.delivery.position in first_stored):
+                base = {"price": event.envelope.price_version, "media": event.body.get("media")}
+                rows[PROJECT, event.envelope.record_id] = {**event.body, **base}
+        seen: dict[tuple[RecordId, EventId], object] = {}
+        for event in self.oracle.events:
+            identity = (PROJECT, event.envelope.record_id)
+            once = (event.envelope.record_id, event.envelope.event_id)
+            if event.delivery.position in self.quarantine.dead:
+                continue  # another body under a key that was stored before it
+            if event.envelope.kind is Kind.LOG_UPDATE and seen.setdefault(once, event) is event and identity in rows:
+                _update(rows[identity], event)
+        return rows
+
+
+def _update(row: dict[str, object], event: Event) -> None:
+    given = {name: value for name, value in event.body.items() if value is not None}
+    sides = given.pop("media", {})
+    assert isinstance(sides, dict)
+    row["media"] = {**(row["media"] or {}), **sides}  # type: ignore[dict-item]
+    row.update(given)
+    if {"model", "response_data"} & given.keys():
+        row["price"] = event.envelope.price_version
+
+
+def _compare(row: RequestLog, fields: dict[str, object]) -> None:
+    duration = fields.get("duration")
+    assert row.duration_ms == (None if duration is None else float(str(duration)) * 1000)
+    assert row.model_requested == fields["model"]
+    assert row.user_id == fields.get("initiator")
+    assert row.description == fields.get("description")
+    metadata = fields.get("metadata") or {}
+    assert isinstance(metadata, dict)
+    assert dict(row.metadata) == {name: str(value) for name, value in metadata.items()}
+    assert row.price_version == fields["price"]
+    response = fields.get("response_data") or {}
+    assert isinstance(response, dict)
+    tokens = response.get("usage", {}).get("prompt_tokens")
+    assert row.input_tokens == tokens
+    assert row.cost_computed == (None if tokens is None else tokens * 100 + int(str(fields["price"])))
+    assert row.is_error == ("error" in response)
+    cost = fields.get("cost")
+    assert row.cost_provided == (None if cost is None else round(float(str(cost)) * 10**12))
+    media = fields["media"] or {}
+    assert isinstance(media, dict)
+    stored = msgspec.json.decode(row.bodies.media) if row.bodies and row.bodies.media else []
+    assert [item["side"] for item in stored] == [side for side in sorted(media) for _ in media[side]]
+
+
+FoldingMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestFolding = FoldingMachine.TestCase
+
+
+def test_another_body_under_a_used_key_is_a_dead_letter_and_changes_nothing() -> None:
+    machine = FoldingMachine()
+    machine.start()
+    machine.report_with_key("a", {"model": "gpt-4o"})
+    machine.report_with_key("a", {"model": "claude-3"})
+    machine.report_with_key("a", {"model": "gpt-4o"})
+    machine.teardown()
+    assert {position.offset: dead.code for position, dead in machine.quarantine.dead.items()} == {
+        1: RejectCode.KEY_REUSED
+    }

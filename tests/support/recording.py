@@ -1,0 +1,125 @@
+"""A store and a quarantine that remember: fakes by construction, for tests of what workers write and when."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from ledger.bus import Position
+from ledger.ids import ProjectId
+from ledger.patch import KeyEntry, Patch
+from ledger.request_log import Bodies, RequestLog, RowKey
+from ledger.store import Identity
+from workers.decoding import Rejected
+
+
+class Crash(BaseException):
+    """The process died here. Not an Exception: nothing may catch it."""
+
+
+@dataclass(slots=True)
+class RememberingStore:
+    """Behaves like the tables: what was written stays, the highest version of a key is its row.
+
+    `crash_before` counts down writes; at zero the write does not happen and `Crash` is raised. Two rows of the same
+    key and version must be equal: writing another one is an assertion failure.
+    """
+
+    crash_before: int | None = None
+    entries: dict[tuple[Identity, Position], KeyEntry] = field(default_factory=dict)
+    patched: dict[tuple[Identity, Position], Patch] = field(default_factory=dict)
+    bodies: dict[RowKey, dict[int, Bodies | None]] = field(default_factory=dict)
+    lists: dict[RowKey, dict[int, RequestLog]] = field(default_factory=dict)
+    writes: list[str] = field(default_factory=list)
+
+    async def key_entries(self, of: Collection[Identity]) -> list[KeyEntry]:
+        """All stored entries of these ids, in order of position."""
+        found = [entry for (identity, _), entry in self.entries.items() if identity in of]
+        return sorted(found, key=lambda entry: entry.position)
+
+    async def patches(self, of: Collection[Identity]) -> list[Patch]:
+        """All stored patches of these ids, in order of position."""
+        found = [patch for (identity, _), patch in self.patched.items() if identity in of]
+        return sorted(found, key=lambda patch: patch.position)
+
+    async def rows(self, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
+        """The current row of each key that has one."""
+        return [self.row(key, with_bodies=with_bodies) for key in keys if key in self.lists]
+
+    async def insert_key_entries(self, entries: Sequence[KeyEntry], token: str) -> None:
+        """Remember the entries."""
+        self._write("keys")
+        self.entries |= {((entry.project, entry.id), entry.position): entry for entry in entries}
+
+    async def insert_patches(self, patches: Sequence[Patch], token: str) -> None:
+        """Remember the patches; of copies of one, that with the most voidings."""
+        self._write("patches")
+        for patch in patches:
+            place = (patch.project, patch.id), patch.position
+            known = self.patched.get(place)
+            if known is None or patch.voidings >= known.voidings:
+                self.patched[place] = patch
+
+    async def insert_bodies(self, rows: Sequence[RequestLog], token: str) -> None:
+        """Remember the heavy columns."""
+        self._write("bodies")
+        for row in rows:
+            self.bodies.setdefault(row.key, {})[row.version] = row.bodies
+
+    async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
+        """Remember the light columns."""
+        self._write("rows")
+        for row in rows:
+            versions = self.lists.setdefault(row.key, {})
+            light = replace(row, bodies=None)
+            assert versions.setdefault(row.version, light) == light, "equal versions must be equal rows"
+
+    async def ping(self) -> None:
+        """Always there."""
+
+    def row(self, key: RowKey, *, with_bodies: bool = True) -> RequestLog:
+        """The row as a reader sees it."""
+        versions = self.lists[key]
+        light = versions[max(versions)]
+        if not with_bodies:
+            return light
+        heavy = self.bodies[key]
+        return replace(light, bodies=heavy[max(heavy)])
+
+    def visible(self) -> dict[Identity, RequestLog]:
+        """Every row by its id. Two rows of one id are an assertion failure."""
+        rows = [self.row(key) for key in self.lists]
+        by_id = {(row.project, row.id): row for row in rows}
+        assert len(by_id) == len(rows), "an id stands in two places"
+        return by_id
+
+    def _write(self, table: str) -> None:
+        if self.crash_before is not None:
+            if self.crash_before == 0:
+                raise Crash
+            self.crash_before -= 1
+        self.writes.append(table)
+
+
+@dataclass(slots=True)
+class RememberingQuarantine:
+    """Keeps the dead letters, by position."""
+
+    dead: dict[Position, Rejected] = field(default_factory=dict)
+
+    async def put(self, rejected: Sequence[Rejected]) -> None:
+        """Remember them."""
+        self.dead |= {item.delivery.position: item for item in rejected}
+
+
+@dataclass(slots=True)
+class RememberingBlobs:
+    """A blob store in memory."""
+
+    blobs: dict[tuple[ProjectId, str], bytes] = field(default_factory=dict)
+
+    async def put(self, project: ProjectId, sha256: str, data: bytes) -> None:
+        """Remember the bytes."""
+        self.blobs[project, sha256] = data
+
+    async def get(self, project: ProjectId, sha256: str) -> bytes | None:
+        """The bytes, if they were put."""
+        return self.blobs.get((project, sha256))

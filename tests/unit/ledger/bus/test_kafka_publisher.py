@@ -1,0 +1,178 @@
+"""A publisher before, between and after its producers. What goes over the wire is another test's matter."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from ledger.bus import Record
+from ledger.bus.kafka import KafkaPublisher
+from ledger.bus.kafka_topics import DEAD_LETTER_BYTES
+from ledger.errors import BusUnavailable, TooLarge
+from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+from tests.support.producing import FakeProducer, StoredBatch
+from tests.support.publishing import accepted
+
+SECTION = KafkaSection("nowhere:9092", partitions=1)
+A_RECORD = Record(b"key", b"{}", b"body")
+
+
+class FakeClosing:
+    """The parts of aiokafka's producer that letting go of one touches."""
+
+    def __init__(self, log: list[str], name: str, *, stuck: bool = False) -> None:
+        self._log = log
+        self._name = name
+        self._stuck = stuck
+
+    async def close(self) -> None:
+        self._log.append(self._name)
+        if self._stuck:
+            raise KafkaError("stuck")
+
+
+class ClosableProducer(FakeProducer):
+    """A fake producer with what is closed when a session ends."""
+
+    def __init__(self, *, holding: bool = False, answer: Exception | None = None, stuck: bool = False) -> None:
+        super().__init__(holding=holding, answer=answer)
+        self.closed: list[str] = []
+        self._closed = False
+        self._sender = FakeClosing(self.closed, "sender", stuck=stuck)
+        self.client = FakeClosing(self.closed, "client")
+
+
+@dataclass(slots=True)
+class Producers:
+    """Hands out the producers of the test one after the other; an exception stands for Kafka being away."""
+
+    planned: list[ClosableProducer | Exception]
+    asked: list[str] = field(default_factory=list)
+
+    async def open(self, section: KafkaSection, topic: str) -> ClosableProducer:
+        self.asked.append(topic)
+        if not self.planned:
+            await asyncio.Event().wait()
+        planned = self.planned.pop(0)
+        if isinstance(planned, Exception):
+            raise planned
+        return planned
+
+
+@asynccontextmanager
+async def a_publisher(
+    *planned: ClosableProducer | Exception, section: KafkaSection = SECTION, topic: str | None = None
+) -> AsyncIterator[KafkaPublisher]:
+    publisher = KafkaPublisher(section, topic, open_producer=Producers(list(planned)).open, max_held_bytes=1000)
+    await publisher.start()
+    yield publisher
+    await publisher.close()
+
+
+async def test_until_kafka_is_there_publishing_is_refused_at_once() -> None:
+    async with a_publisher() as publisher:
+        with pytest.raises(BusUnavailable, match="Not handed over, retry"):
+            await publisher.publish(A_RECORD)
+        assert not publisher.connected
+
+
+async def test_before_the_start_and_after_the_end_publishing_is_refused() -> None:
+    producer = ClosableProducer()
+    publisher = KafkaPublisher(SECTION, open_producer=Producers([producer]).open)
+    with pytest.raises(BusUnavailable):
+        await publisher.publish(A_RECORD)
+    await publisher.start()
+    await accepted(publisher, A_RECORD)
+    await publisher.close()
+    with pytest.raises(BusUnavailable):
+        await publisher.publish(A_RECORD)
+    assert producer.closed == ["sender", "client"]
+
+
+async def test_a_publisher_that_was_never_started_can_be_closed() -> None:
+    await KafkaPublisher(SECTION).close()
+
+
+async def test_it_connects_again_and_again_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    away = KafkaConnectionError("away")
+    with caplog.at_level(logging.WARNING, "ledger.bus.kafka"):
+        async with a_publisher(away, away, ClosableProducer()) as publisher:
+            await accepted(publisher, A_RECORD)
+    assert [record.message for record in caplog.records] == ["Waiting for Kafka."]
+
+
+async def test_the_topic_of_the_settings_is_used_unless_another_is_given() -> None:
+    producers = Producers([ClosableProducer(), ClosableProducer()])
+    for topic in (None, "another"):
+        publisher = KafkaPublisher(SECTION, topic, open_producer=producers.open)
+        await publisher.start()
+        await accepted(publisher, A_RECORD)
+        await publisher.close()
+    assert producers.asked == [SECTION.topic, "another"]
+
+
+async def test_a_producer_that_failed_a_batch_is_replaced() -> None:
+    broken, whole = ClosableProducer(answer=KafkaError("out of order")), ClosableProducer()
+    async with a_publisher(broken, whole) as publisher:
+        await accepted(publisher, A_RECORD)
+        assert whole.batches == [[b"body"]]
+        assert broken.closed == ["sender", "client"]
+
+
+async def test_a_producer_that_cannot_be_closed_does_not_stop_the_next_one() -> None:
+    stuck, whole = ClosableProducer(answer=KafkaError("out of order"), stuck=True), ClosableProducer()
+    async with a_publisher(stuck, whole) as publisher:
+        await accepted(publisher, A_RECORD)
+        assert stuck.closed == ["sender", "client"]
+
+
+async def test_closing_waits_for_what_is_under_way() -> None:
+    producer = ClosableProducer(holding=True)
+    publisher = KafkaPublisher(SECTION, open_producer=Producers([producer]).open)
+    await publisher.start()
+    publishing = asyncio.create_task(accepted(publisher, A_RECORD))
+    await producer.handed.wait()
+    closing = asyncio.create_task(publisher.close())
+    producer.deliveries[0].set_result(StoredBatch(41))
+    assert (await publishing).offset == 41
+    await closing
+
+
+async def test_closing_does_not_wait_for_ever() -> None:
+    hurried = replace(SECTION, deadline_seconds=0.01)
+    async with a_publisher(ClosableProducer(holding=True), section=hurried) as publisher:
+        while not publisher.connected:  # noqa: ASYNC110 (the connection comes by itself)
+            await asyncio.sleep(0)
+        with pytest.raises(BusUnavailable, match="Not confirmed"):
+            await publisher.publish(A_RECORD)
+        assert publisher.held_bytes > 0
+    assert publisher.held_bytes == 0
+
+
+async def test_when_too_much_waits_for_the_bus_publishing_is_refused_at_once() -> None:
+    producer = ClosableProducer(holding=True)
+    async with a_publisher(producer, section=replace(SECTION, deadline_seconds=0.1)) as publisher:
+        first = asyncio.create_task(accepted(publisher, replace(A_RECORD, body=b"x" * 700)))
+        await producer.handed.wait()
+        with pytest.raises(BusUnavailable, match="Not handed over"):
+            await publisher.publish(replace(A_RECORD, body=b"x" * 200))
+        producer.deliveries[0].set_result(StoredBatch(0))
+        await first
+
+
+async def test_a_record_that_no_batch_may_hold_is_refused_without_asking() -> None:
+    async with a_publisher() as publisher:
+        with pytest.raises(TooLarge):
+            await publisher.publish(replace(A_RECORD, body=bytes(MAX_MESSAGE_BYTES)))
+
+
+async def test_a_dead_letter_may_be_larger_than_the_largest_record() -> None:
+    async with a_publisher(topic=SECTION.dead_letter_topic) as publisher:
+        with pytest.raises(BusUnavailable):
+            await publisher.publish(replace(A_RECORD, body=bytes(MAX_MESSAGE_BYTES)))
+        with pytest.raises(TooLarge):
+            await publisher.publish(replace(A_RECORD, body=bytes(DEAD_LETTER_BYTES)))

@@ -1,0 +1,82 @@
+"""Every record on the wire becomes a delivery, and ours come back as they were."""
+
+from dataclasses import dataclass
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.bus import Delivery, Position, Record
+from ledger.bus.kafka_records import delivery_from, partition_of, wire_headers, wire_size
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheWire:
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+HEADERS = st.lists(st.tuples(st.sampled_from(["llmledger", "other", ""]) | st.text(), st.none() | st.binary()))
+
+
+def delivered(*headers: tuple[str, bytes | None]) -> Delivery:
+    return delivery_from(OnTheWire(2, 9, b"key", b"body", headers), generation=4)
+
+
+def test_a_record_of_ours_comes_back_as_it_was() -> None:
+    record = Record(b"key", b"\xffenvelope", b"body", (("reason", b"\xfe"), ("empty", b"")))
+    assert delivered(*wire_headers(record)) == Delivery(
+        Position(4, 2, 9), record.key, record.envelope, record.body, record.headers
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        ((), ()),
+        ((("llmledger", None),), (("llmledger", b""),)),
+        ((("llmledger", b"a"), ("llmledger", b"b")), (("llmledger", b"a"), ("llmledger", b"b"))),
+        ((("LLMLEDGER", b"a"),), (("LLMLEDGER", b"a"),)),
+    ],
+)
+def test_without_a_single_envelope_there_is_none_and_nothing_is_lost(
+    headers: tuple[tuple[str, bytes | None], ...], kept: tuple[tuple[str, bytes], ...]
+) -> None:
+    found = delivered(*headers)
+    assert (found.envelope, found.headers) == (None, kept)
+
+
+@given(key=st.none() | st.binary(), value=st.none() | st.binary(), headers=HEADERS)
+def test_no_record_at_all_raises(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
+    found = delivery_from(OnTheWire(0, 1, key, value, tuple(headers)), generation=1)
+    assert (found.key, found.body) == (key, value)
+    assert len(found.headers) + (found.envelope is not None) == len(headers)
+
+
+@given(key=st.binary(), partitions=st.integers(1, 300))
+def test_the_partition_of_a_key_is_that_of_the_default_partitioner(key: bytes, partitions: int) -> None:
+    everywhere = list(range(partitions))
+    assert partition_of(key, partitions) == DefaultPartitioner()(key, everywhere, everywhere)
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),  # as the Java client hashes them
+    [(b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536)],
+)
+def test_clients_in_other_languages_choose_the_same_partition(key: bytes, hashed: int) -> None:
+    assert partition_of(key, 1000) == (hashed & 0x7FFFFFFF) % 1000
+
+
+@given(key=st.binary(), envelope=st.binary(), body=st.binary())
+def test_the_size_on_the_wire_is_never_underestimated(key: bytes, envelope: bytes, body: bytes) -> None:
+    record = Record(key, envelope, body, (("further", b"header"),))
+    batch = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1)
+    batch.append(0, None, key, body, wire_headers(record))
+    assert batch.size() <= wire_size(record)

@@ -1,0 +1,91 @@
+"""When a batch is worth taking: by count, by bytes, by age; never when there is nothing."""
+
+import pytest
+
+from ledger.settings import BatchSection
+from workers.batching import BatchBuffer
+
+LIMITS = BatchSection(max_rows=3, max_bytes=100, max_age_seconds=5.0)
+
+
+class Seconds:
+    """A clock that stands still until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def buffer(seconds: Seconds) -> BatchBuffer[str]:
+    return BatchBuffer(LIMITS, seconds)
+
+
+def test_an_empty_buffer_is_never_ready(buffer: BatchBuffer[str], seconds: Seconds) -> None:
+    seconds.now += 60
+    assert buffer.seconds_until_ready() is None
+    assert buffer.take() == []
+
+
+def test_the_count_makes_it_ready(buffer: BatchBuffer[str]) -> None:
+    buffer.add("a", 1)
+    buffer.add("b", 1)
+    assert buffer.seconds_until_ready() == 5.0
+    buffer.add("c", 1)
+    assert buffer.seconds_until_ready() == 0
+
+
+def test_the_bytes_make_it_ready(buffer: BatchBuffer[str]) -> None:
+    buffer.add("a", 99)
+    assert buffer.seconds_until_ready() == 5.0
+    buffer.add("b", 1)
+    assert buffer.seconds_until_ready() == 0
+
+
+def test_age_counts_from_the_oldest_item(buffer: BatchBuffer[str], seconds: Seconds) -> None:
+    buffer.add("a", 1)
+    seconds.now += 2
+    buffer.add("b", 1)
+    assert buffer.seconds_until_ready() == 3.0
+    seconds.now += 4
+    assert buffer.seconds_until_ready() == 0
+
+
+def test_age_does_not_count_while_the_buffer_is_empty(buffer: BatchBuffer[str], seconds: Seconds) -> None:
+    buffer.add("a", 1)
+    assert buffer.take() == ["a"]
+    seconds.now += 60
+    buffer.add("b", 1)
+    assert buffer.seconds_until_ready() == 5.0
+
+
+def test_what_is_beyond_a_batch_stays_with_its_age(buffer: BatchBuffer[str], seconds: Seconds) -> None:
+    for item in "abc":
+        buffer.add(item, 1)
+    seconds.now += 1
+    buffer.add("d", 7)
+    assert buffer.take() == ["a", "b", "c"]
+    assert (len(buffer), buffer.bytes) == (1, 7)
+    seconds.now += 1
+    assert buffer.seconds_until_ready() == 4.0
+
+
+def test_an_item_above_the_bytes_is_a_batch_of_its_own(buffer: BatchBuffer[str]) -> None:
+    buffer.add("huge", 1000)
+    buffer.add("next", 1)
+    assert buffer.take() == ["huge"]
+    assert buffer.take() == ["next"]
+    assert buffer.bytes == 0
+
+
+def test_a_cleared_buffer_is_empty(buffer: BatchBuffer[str]) -> None:
+    buffer.add("a", 100)
+    buffer.clear()
+    assert (len(buffer), buffer.bytes, buffer.seconds_until_ready()) == (0, 0, None)
