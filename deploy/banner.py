@@ -40,7 +40,8 @@ class Banner:
         yield "  Ctrl-C to stop; data is kept.  llmledger --help"
 
     def _key_lines(self) -> Iterator[str]:
-        create = f"{shlex.quote(os.path.relpath(self.command))} keys create --data {shlex.quote(str(self.data))} --project default --scope ingest --scope query"
+        command = shlex.join([os.path.relpath(self.command), "keys", "create", "--data", str(self.data)])
+        create = f"{command} --project default --scope ingest --scope query"
         if self.first_key is None:
             yield f"  Another key {create}"
             return
