@@ -207,11 +207,11 @@ def _instant(name: str, value: Scalar) -> int:
     return ms
 
 
-def _boolean(name: str, value: Scalar) -> bool:
+def _boolean(name: str, value: Scalar) -> int:
     text = as_text(value).lower()
     if text not in ("true", "false"):
         raise bad(f"{name} must be compared with true or false")
-    return text == "true"
+    return int(text == "true")
 
 
 def _clamped(number: int) -> int:

@@ -27,6 +27,7 @@ class RejectCode(StrEnum):
 
     ENVELOPE_UNREADABLE = "envelope_unreadable"
     BODY_UNREADABLE = "body_unreadable"
+    BODY_INVALID = "body_invalid"
     KEY_REUSED = "idempotency_key_reused"
     TOO_MANY_EVENTS = "too_many_events"
     ROW_REFUSED = "row_refused"

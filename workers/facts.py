@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from workers.media import MediaItem
+from workers.media import StoredItem
 from workers.metadata import Pairs
 
 
@@ -32,25 +32,10 @@ class Facts:
     cost_provided: int | None = None
     raw_request: str | None = None
     raw_response: str | None = None
-    media: tuple[MediaItem, ...] = ()
+    media: tuple[StoredItem, ...] = ()
     extra: Mapping[str, msgspec.Raw] = field(default_factory=dict)
     request: Any = None  # the request payload, decoded
     response: Any = None  # the reply payload, decoded
-
-
-INT32 = range(-(2**31), 2**31)
-
-
-def status_of(value: Any) -> int | None:
-    """An HTTP status given as number or numeric text; None when absent or beyond the column."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-        return None
-    return int(value) if int(value) in INT32 else None
 
 
 def text_or_none(value: Any) -> str | None:

@@ -10,20 +10,21 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ledger.bus import Position
-from ledger.ids import created_at_ms_of, is_keyed
+from ledger.ids import ProjectId, created_at_ms_of, is_keyed
 from ledger.patch import KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey
 from ledger.store import Identity, RequestLogStore
 from workers.decoding import Accepted, RejectCode, Rejected
 from workers.deriving import Derived
 from workers.media import Blob
-from workers.normalising import normalise
+from workers.normalising import Normalised, Update
 from workers.updating import apply, blobs_of, merge, needs_bodies
 
 MAX_EVENTS_PER_RECORD = 60_000
 """Beyond this an id's updates are dead-lettered: the count in the version must never wrap."""
 
 Stored = TypeVar("Stored", KeyEntry, Patch)
+Event = TypeVar("Event", Normalised, Update)
 
 Price = Callable[[Derived], RequestLog]
 
@@ -43,7 +44,7 @@ class Fold:
 
     entries: list[KeyEntry] = field(default_factory=list)
     patches: list[Patch] = field(default_factory=list)
-    blobs: dict[tuple[str, str], Blob] = field(default_factory=dict)  # by project and hash
+    blobs: dict[tuple[ProjectId, str], Blob] = field(default_factory=dict)  # by project and hash
     rows: list[FoldedRow] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -53,20 +54,17 @@ def version_of(highest: Position, events: int) -> int:
     return highest.generation << 56 | highest.offset << 16 | events
 
 
-async def fold(events: Sequence[Accepted], store: RequestLogStore, price: Price) -> Fold:
+async def fold(reports: Sequence[Normalised], updates: Sequence[Update], store: RequestLogStore, price: Price) -> Fold:
     """What these events, on top of all that is stored of their ids, make of their rows.
 
     Folding the next chunk must wait until this one is written: it reads what this one writes.
     """
     folded = Fold()
-    once = {event.position: event for event in events}
-    ordered = sorted(once.values(), key=lambda event: acceptance(event.position))
-    entries = _by_id(await store.key_entries({event.identity for event in ordered if _is_keyed(event)}))
-    creates = [event for event in ordered if not event.envelope.kind.is_update]
-    effective = [event for event in creates if _is_the_record(event, entries, folded)]
-    stored = _by_id(await store.patches({event.identity for event in ordered}))
-    updates = [event for event in ordered if event.envelope.kind.is_update]
-    carried = _add_patches(updates, stored, folded)
+    identities = {report.event.identity for report in reports} | {update.event.identity for update in updates}
+    entries = _by_id(await store.key_entries({identity for identity in identities if is_keyed(identity[1])}))
+    stored = _by_id(await store.patches(identities))
+    effective = [report for report in _in_order(reports) if _is_the_record(report.event, entries, folded)]
+    carried = _add_patches(_in_order(updates), stored, folded)
     await _fold_rows(effective, carried, _Known(entries, stored), store, price, folded)
     return folded
 
@@ -89,13 +87,15 @@ class _Known:
         return found[0].created_at if found else None
 
 
-def _is_keyed(event: Accepted) -> bool:
-    return is_keyed(event.envelope.record_id)
+def _in_order(items: Sequence[Event]) -> list[Event]:
+    """Each position once, in the order of acceptance."""
+    once = {item.event.position: item for item in items}
+    return sorted(once.values(), key=lambda item: acceptance(item.event.position))
 
 
 def _is_the_record(event: Accepted, entries: dict[Identity, list[KeyEntry]], folded: Fold) -> bool:
     """Whether this report makes the row. A retry under the same key does not; another body under it is rejected."""
-    if not _is_keyed(event):
+    if not is_keyed(event.envelope.record_id):
         return True
     known = entries.setdefault(event.identity, [])
     if not known:
@@ -121,13 +121,13 @@ def _reused(event: Accepted) -> Rejected:
 
 
 def _add_patches(
-    updates: Iterable[Accepted], stored: dict[Identity, list[Patch]], folded: Fold
-) -> dict[Identity, list[tuple[Accepted, Patch]]]:
+    updates: Iterable[Update], stored: dict[Identity, list[Patch]], folded: Fold
+) -> dict[Identity, list[Update]]:
     """Put the chunk's updates among the stored ones; what was added, by id."""
-    carried: dict[Identity, list[tuple[Accepted, Patch]]] = defaultdict(list)
-    for event in updates:
+    carried: dict[Identity, list[Update]] = defaultdict(list)
+    for update in updates:
+        event, patch = update.event, update.patch
         known = stored.setdefault(event.identity, [])
-        patch = _patch_of(event)
         rejected = _fault_of(event, patch, known)
         if rejected:
             folded.rejected.append(rejected)
@@ -136,7 +136,7 @@ def _add_patches(
             known.append(patch)
             known.sort(key=lambda other: acceptance(other.position))
             folded.patches.append(patch)
-        carried[event.identity].append((event, patch))
+        carried[event.identity].append(update)
     return carried
 
 
@@ -149,34 +149,18 @@ def _fault_of(event: Accepted, patch: Patch, known: Sequence[Patch]) -> Rejected
     return None
 
 
-def _patch_of(event: Accepted) -> Patch:
-    envelope = event.envelope
-    return Patch(
-        project=envelope.project,
-        id=envelope.record_id,
-        position=event.position,
-        event_id=envelope.event_id,
-        kind=envelope.kind,
-        accepted_at=envelope.accepted_at,
-        price_version=envelope.price_version,
-        body_hash=event.body_hash(),
-        body=event.body.decode(),
-    )
-
-
 async def _fold_rows(
-    creates: Sequence[Accepted],
-    carried: Mapping[Identity, list[tuple[Accepted, Patch]]],
+    reports: Sequence[Normalised],
+    carried: Mapping[Identity, list[Update]],
     known: _Known,
     store: RequestLogStore,
     price: Price,
     folded: Fold,
 ) -> None:
     bases: dict[Identity, tuple[RequestLog, tuple[Accepted, ...]]] = {}
-    for event in creates:
-        normalised = normalise(event)
-        bases[event.identity] = price(normalised.derived), (event,)
-        folded.blobs.update({(event.envelope.project, blob.sha256): blob for blob in normalised.blobs})
+    for report in reports:
+        bases[report.event.identity] = price(report.derived), (report.event,)
+        folded.blobs.update({(report.event.envelope.project, blob.sha256): blob for blob in report.blobs})
     for row in await _stored_rows([identity for identity in carried if identity not in bases], known, store):
         bases[row.project, row.id] = row, ()
     for identity, (base, carries) in bases.items():
@@ -185,7 +169,8 @@ async def _fold_rows(
         folded.blobs.update({(identity[0], blob.sha256): blob for blob in blobs_of(merged)})
         mine = carried.get(identity, [])
         row = _positioned(apply(base, merged, price), base.position, patches)
-        folded.rows.append(FoldedRow(row, (*carries, *(event for event, _ in mine)), tuple(patch for _, patch in mine)))
+        carries = (*carries, *(update.event for update in mine))
+        folded.rows.append(FoldedRow(row, carries, tuple(update.patch for update in mine)))
 
 
 async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: RequestLogStore) -> list[RequestLog]:

@@ -2,13 +2,16 @@
 
 import binascii
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+
+from ledger.dialects import value_of
+from ledger.dialects.log_entries import MediaItem, MediaKind, media_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,10 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaItem:
+class StoredItem:
     """One item as the row keeps it, and the blob that it names, if any."""
 
-    description: Mapping[str, Any]  # side, type, title, kind; sha256, bytes, media_type or data; the sender's own keys
+    description: Mapping[str, Any]  # the sender's own keys, side, kind; sha256, bytes, media_type or data
     blob: Blob | None = None
 
     @property
@@ -32,47 +35,41 @@ class MediaItem:
         return str(self.description["side"])
 
 
-def media_items(side: str, items: Sequence[Any]) -> Iterator[MediaItem]:
-    """The items of one side, in order."""
-    for item in items:
-        if isinstance(item, dict) and isinstance(item.get("data"), str):
-            yield _item(side, item)
+def media_items(raw: msgspec.Raw | None) -> tuple[StoredItem, ...]:
+    """The items of `media`, in order. Raises `Invalid` for what the API refuses."""
+    return tuple(_stored(item) for item in media_of(raw))
 
 
-def _item(side: str, item: dict[str, Any]) -> MediaItem:
-    data = item["data"]
-    own = {key: value for key, value in item.items() if key != "data"} | {"side": side}
-    if data.startswith(("http://", "https://")):
-        return MediaItem(own | {"kind": "url", "data": data})
-    inline = _data_uri(data) if data.startswith("data:") else _base64(data)
-    if inline is None:
-        return MediaItem(own | {"kind": "opaque", "data": data})
-    kind, media_type, content = inline
+def _stored(item: MediaItem) -> StoredItem:
+    own = {key: value_of(value) for key, value in item.fields.items() if key != "data"} | {"side": item.side}
+    content = _content(item)
+    if content is None:
+        kind = item.kind if item.kind is MediaKind.URL else MediaKind.OPAQUE
+        return StoredItem(own | {"kind": kind.value, "data": item.data})
     blob = Blob(sha256(content).hexdigest(), content)
-    described = own | {"kind": kind, "sha256": blob.sha256, "bytes": len(content)}
-    return MediaItem(described | ({"media_type": media_type} if media_type else {}), blob)
+    described = own | {"kind": item.kind.value, "sha256": blob.sha256, "bytes": len(content)}
+    media_type = item.data[5:].partition(",")[0].partition(";")[0] if item.kind is MediaKind.DATA_URI else ""
+    return StoredItem(described | ({"media_type": media_type} if media_type else {}), blob)
 
 
-def _base64(text: str) -> tuple[str, str | None, bytes] | None:
+def _content(item: MediaItem) -> bytes | None:
+    """The bytes of an inline item; None for links, and for what turns out to be no base64."""
+    if item.kind is MediaKind.BASE64:
+        return _base64(item.data)
+    if item.kind is not MediaKind.DATA_URI:
+        return None
+    head, _, payload = item.data.partition(",")
+    return _base64(payload) if head.lower().endswith(";base64") else unquote_to_bytes(payload)
+
+
+def _base64(text: str) -> bytes | None:
     try:
-        content = b64decode(text, validate=True)
+        return b64decode("".join(text.split()), validate=True) or None
     except (binascii.Error, ValueError):
         return None
-    return ("base64", None, content) if content else None
 
 
-def _data_uri(text: str) -> tuple[str, str | None, bytes] | None:
-    head, comma, payload = text[5:].partition(",")
-    media_type, _, parameters = head.partition(";")
-    if not comma:
-        return None
-    if not f";{parameters}".endswith(";base64"):
-        return "data_uri", media_type or None, unquote_to_bytes(payload)
-    decoded = _base64(payload)
-    return ("data_uri", media_type or None, decoded[2]) if decoded else None
-
-
-def media_json(items: Sequence[MediaItem]) -> str | None:
+def media_json(items: Sequence[StoredItem]) -> str | None:
     """The items as the row keeps them."""
     return msgspec.json.encode([dict(item.description) for item in items]).decode() if items else None
 

@@ -1,18 +1,22 @@
 """Dialects of usage, model and time → one RequestLog, not yet priced."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
+from ledger.dialects import cut, text_of
+from ledger.errors import Invalid
+from ledger.patch import Patch
 from ledger.report import Kind
 from ledger.request_log import Bodies, RequestLog
 from workers import log_entries, openpipe, pezzo
-from workers.decoding import Accepted
+from workers.decoding import Accepted, RejectCode, Rejected
 from workers.deriving import Derived, derive, grouped, is_error
 from workers.facts import Facts
 from workers.media import Blob, hashes_of, media_json
 from workers.payloads import read_reply
+from workers.updating import check_fields
 
 DIALECTS: Mapping[Kind, Callable[[Accepted], Facts]] = {
     Kind.OPENPIPE_REPORT: openpipe.facts,
@@ -31,12 +35,63 @@ class Normalised:
     blobs: tuple[Blob, ...] = ()
 
 
-def normalise(event: Accepted) -> Normalised:
-    """The report as a row. Every report that `decode` accepted has one."""
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update as the store keeps it."""
+
+    event: Accepted
+    patch: Patch
+
+
+def normalise(event: Accepted) -> Normalised | Update | Rejected:
+    """The report as a row, or the update as a patch. Rejected is what the API would have refused."""
+    try:
+        return _update(event) if event.envelope.kind.is_update else _report(event)
+    except Invalid as error:
+        return Rejected(event.delivery, RejectCode.BODY_INVALID, type(error).__name__)
+
+
+def sorted_by_kind(
+    outcomes: Iterable[Normalised | Update | Rejected],
+) -> tuple[list[Normalised], list[Update], list[Rejected]]:
+    """Reports, updates and what is neither, each in its order."""
+    reports: list[Normalised] = []
+    updates: list[Update] = []
+    rejected: list[Rejected] = []
+    for outcome in outcomes:
+        match outcome:
+            case Normalised():
+                reports.append(outcome)
+            case Update():
+                updates.append(outcome)
+            case Rejected():
+                rejected.append(outcome)
+    return reports, updates, rejected
+
+
+def _report(event: Accepted) -> Normalised:
     facts = DIALECTS[event.envelope.kind](event)
     row = grouped(_row(event, facts), facts.environment)
     blobs = tuple(item.blob for item in facts.media if item.blob)
     return Normalised(event, derive(row, facts.request, facts.response), blobs)
+
+
+def _update(event: Accepted) -> Update:
+    envelope = event.envelope
+    raw = cut(event.body).get("update_data")
+    patch = Patch(
+        project=envelope.project,
+        id=envelope.record_id,
+        position=event.position,
+        event_id=envelope.event_id,
+        kind=envelope.kind,
+        accepted_at=envelope.accepted_at,
+        price_version=envelope.price_version,
+        body_hash=event.body_hash(),
+        body=text_of(raw) or "{}",
+    )
+    check_fields(patch)
+    return Update(event, patch)
 
 
 def _row(event: Accepted, facts: Facts) -> RequestLog:

@@ -12,6 +12,7 @@ from ledger.bus import Delivery, committable
 from ledger.store import RequestLogStore
 from workers.decoding import decode, split
 from workers.folding import Fold, Price, fold
+from workers.normalising import normalise, sorted_by_kind
 from workers.quarantining import Ceiling, Quarantine
 from workers.receipts import Receipt
 from workers.retrying import RetryPolicy, retrying
@@ -36,15 +37,16 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
     The batch before it must have returned: a fold reads what the one before has written. Raises `NoLongerOurs` when
     the partitions went to another worker; every other error means that nothing may be committed.
     """
-    accepted, rejected = split(map(decode, batch))
-    deps.ceiling.check(accepted, rejected)
+    accepted, unreadable = split(map(decode, batch))
+    reports, updates, invalid = sorted_by_kind(map(normalise, accepted))
+    deps.ceiling.check(accepted, [*unreadable, *invalid])
 
     async def folded() -> Fold:
-        return await fold(accepted, deps.store, deps.price)
+        return await fold(reports, updates, deps.store, deps.price)
 
     changes = await retrying(folded, deps.retry)
     refused = await write(changes, Lease(batch, still_ours), deps.store, deps.blobs, deps.retry)
-    dead = [*rejected, *changes.rejected, *refused]
+    dead = [*unreadable, *invalid, *changes.rejected, *refused]
     if dead:
         await retrying(lambda: deps.quarantine.put(dead), deps.retry)
     return Receipt(stored=len(changes.rows) - len(refused), quarantined=len(dead), resume_at=committable(batch))

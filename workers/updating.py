@@ -6,17 +6,22 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from ledger.dialects import cut, text_of, value_of
+from ledger.dialects.log_entries import SIDES, Fields, cost_pico_usd, duration_ms
+from ledger.ids import ProjectId, RecordId
 from ledger.patch import Patch
 from ledger.request_log import Bodies, RequestLog
 from workers.deriving import Derived, derive_again, grouped
 from workers.facts import text_or_none
-from workers.log_entries import duration_ms, media_sides, metadata_of, pico_usd, text_in
-from workers.media import Blob, MediaItem, hashes_of, media_items
+from workers.log_entries import description_of, metadata_of
+from workers.media import Blob, StoredItem, hashes_of, media_items
 from workers.pricing import with_cost
 from workers.providers import inferred_provider
 
 PRICING_INPUTS = frozenset({"model", "request_data", "response_data"})
 """Fields from which tokens, model or tier are read: when one changes, the record is priced again."""
+
+MEDIA = "media."
+"""Each side of the media is replaced on its own, as the field `media.request` or `media.response`."""
 
 IN_BODIES = PRICING_INPUTS | {"media"}
 
@@ -48,11 +53,28 @@ def merge(patches: Iterable[Patch]) -> Merged:
     return merged
 
 
+def check_fields(patch: Patch) -> None:
+    """Return when every field can be applied. Raises `Invalid` for what the API refuses."""
+    given = _given(patch)
+    for name, raw in given.items():
+        if name in _APPLY:
+            _APPLY[name](_ANY_ROW, {name: raw})
+        else:
+            media_items(_side(name, raw))
+
+
 def _given(patch: Patch) -> dict[str, msgspec.Raw]:
     fields = {name: raw for name, raw in cut(patch.body.encode()).items() if bytes(raw) != b"null"}
     media = fields.pop("media", None)
-    sides = {f"media.{side}": msgspec.Raw(msgspec.json.encode(items)) for side, items in media_sides(media).items()}
-    return {name: raw for name, raw in fields.items() if name in _APPLY} | sides
+    sides = cut(media) if media is not None else {}
+    return {name: raw for name, raw in fields.items() if name in _APPLY} | {
+        f"{MEDIA}{side}": raw for side, raw in sides.items() if side in SIDES and bytes(raw) != b"null"
+    }
+
+
+def _side(name: str, raw: msgspec.Raw) -> msgspec.Raw:
+    """One side's list as the `media` of an entry."""
+    return msgspec.Raw(msgspec.json.encode({name.removeprefix(MEDIA): raw}))
 
 
 def needs_bodies(merged: Merged) -> bool:
@@ -72,7 +94,7 @@ def apply(row: RequestLog, merged: Merged, price: Callable[[Derived], RequestLog
     changed = row
     for name, update in merged.items():
         if name in _APPLY:
-            changed = _APPLY[name](changed, update.value)
+            changed = _APPLY[name](changed, {name: update.value})
     changed = _with_media(changed, _media(merged))
     latest = max((update.by for update in merged.values()), key=lambda patch: patch.position)
     changed = replace(changed, updated_at=latest.accepted_at)
@@ -83,12 +105,12 @@ def apply(row: RequestLog, merged: Merged, price: Callable[[Derived], RequestLog
     return price(derive_again(replace(changed, price_version=version)))
 
 
-def _media(merged: Merged) -> dict[str, list[MediaItem]]:
-    sides = {name.partition(".")[2]: update for name, update in merged.items() if name.startswith("media.")}
-    return {side: list(media_items(side, value_of(update.value))) for side, update in sides.items()}
+def _media(merged: Merged) -> dict[str, tuple[StoredItem, ...]]:
+    sides = {name: update for name, update in merged.items() if name.startswith(MEDIA)}
+    return {name.removeprefix(MEDIA): media_items(_side(name, update.value)) for name, update in sides.items()}
 
 
-def _with_media(row: RequestLog, sides: Mapping[str, Sequence[MediaItem]]) -> RequestLog:
+def _with_media(row: RequestLog, sides: Mapping[str, Sequence[StoredItem]]) -> RequestLog:
     if not sides:
         return row
     bodies = row.bodies or Bodies()
@@ -100,30 +122,30 @@ def _with_media(row: RequestLog, sides: Mapping[str, Sequence[MediaItem]]) -> Re
     return replace(row, bodies=replace(bodies, media=text), media_hashes=hashes_of(items))
 
 
-def _body_setter(name: str) -> Callable[[RequestLog, msgspec.Raw], RequestLog]:
-    def set_body(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
-        return replace(row, bodies=replace(row.bodies or Bodies(), **{name: text_of(raw)}))
+def _body_setter(field: str, column: str) -> Callable[[RequestLog, Fields], RequestLog]:
+    def set_body(row: RequestLog, fields: Fields) -> RequestLog:
+        return replace(row, bodies=replace(row.bodies or Bodies(), **{column: text_of(fields[field])}))
 
     return set_body
 
 
-def _set_model(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
-    model = text_or_none(value_of(raw))
+def _set_model(row: RequestLog, fields: Fields) -> RequestLog:
+    model = text_or_none(value_of(fields["model"]))
     provider = inferred_provider(model) if row.source == "log_entry" else row.provider
     return replace(row, model_requested=model, provider=provider)
 
 
-def _set_metadata(row: RequestLog, raw: msgspec.Raw) -> RequestLog:
-    return grouped(replace(row, metadata=metadata_of(raw)))
-
-
-_APPLY: Mapping[str, Callable[[RequestLog, msgspec.Raw], RequestLog]] = {
+_APPLY: Mapping[str, Callable[[RequestLog, Fields], RequestLog]] = {
     "model": _set_model,
-    "duration": lambda row, raw: replace(row, duration_ms=duration_ms(raw)),
-    "initiator": lambda row, raw: replace(row, user_id=text_or_none(value_of(raw))),
-    "description": lambda row, raw: replace(row, description=text_in(raw)),
-    "request_data": _body_setter("raw_request"),
-    "response_data": _body_setter("raw_response"),
-    "metadata": _set_metadata,
-    "cost": lambda row, raw: replace(row, cost_provided=pico_usd(raw)),
+    "duration": lambda row, fields: replace(row, duration_ms=duration_ms(fields)),
+    "initiator": lambda row, fields: replace(row, user_id=text_or_none(value_of(fields["initiator"]))),
+    "description": lambda row, fields: replace(row, description=description_of(fields)),
+    "request_data": _body_setter("request_data", "raw_request"),
+    "response_data": _body_setter("response_data", "raw_response"),
+    "metadata": lambda row, fields: grouped(replace(row, metadata=metadata_of(fields))),
+    "cost": lambda row, fields: replace(row, cost_provided=cost_pico_usd(fields)),
 }
+
+_ANY_ROW = RequestLog(
+    project=ProjectId(""), created_at=0, id=RecordId(""), source="", ingested_at=0, updated_at=0, requested_at=0
+)

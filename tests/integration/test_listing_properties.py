@@ -1,11 +1,10 @@
 """Whatever is stored and whatever is asked: the list answers what a plain model of it says."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ledger.request_log import RequestLog
@@ -13,7 +12,12 @@ from tests.support.listing_model import Asked, current, expected
 from tests.support.listing_strategies import ASKED, writes
 from tests.support.query_service import QueryService, query_service
 
-EXAMPLES = settings(max_examples=25, deadline=None)
+EXAMPLES = settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # add Phase.shrink to look into a failure: it takes minutes
+    print_blob=True,
+)
 
 
 @pytest.fixture(scope="module")

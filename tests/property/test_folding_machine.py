@@ -171,7 +171,7 @@ class FoldingMachine(RuleBasedStateMachine):
             price_version=str(len(self.oracle.events) // 5),
         )
         position = Position(1, 0, len(self.oracle.events))
-        raw = msgspec.json.encode(body)
+        raw = msgspec.json.encode({"id": record_id, "update_data": body} if kind.is_update else body)
         delivery = Delivery(position, bus_key(PROJECT, record_id), encode(envelope), raw)
         self.oracle.events.append(Event(delivery, envelope, body))
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import httpx
 import msgspec
+from litestar import Litestar
 
-from ledger.clock import Clock, system_clock
 from ledger.ids import ProjectId
 from ledger.keys import KeyRing, Scope, fresh_content, with_new_key
 from ledger.request_log import RequestLog
@@ -74,9 +74,8 @@ class QueryService:
     pool: ClickHousePool
     store: ClickHouseStore
     keys: TestKeys
-    settings: QuerySettings
-    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
-    clock: Clock = system_clock
+    blobs: MemoryBlobs
+    app: Litestar
 
     async def add(self, *logs: RequestLog) -> None:
         """Write bodies, then rows, as one insert each (per month)."""
@@ -92,10 +91,8 @@ class QueryService:
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
         """A client of the service."""
-        app = create_app(
-            self.settings, pool=self.pool, keys=KeyRing(self.keys.file), blobs=self.blobs, clock=self.clock
-        )
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, app)), base_url="http://ledger") as client:
+        transport = httpx.ASGITransport(cast(Any, self.app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
             yield client
 
     async def get(self, path: str, key: str | None = None, **query: Any) -> httpx.Response:
@@ -127,7 +124,9 @@ def query_service(dsn: str, folder: Path, caps: QueryCaps | None = None) -> Iter
         caps=caps or QueryCaps(),
     )
     pool = ClickHousePool(dsn, threads=2)
+    blobs = MemoryBlobs()
+    app = create_app(settings, pool=pool, keys=KeyRing(keys.file), blobs=blobs, clock=lambda: A_NOW)
     try:
-        yield QueryService(pool, ClickHouseStore(pool), keys, settings, clock=lambda: A_NOW)
+        yield QueryService(pool, ClickHouseStore(pool), keys, blobs, app)
     finally:
         pool.close()

@@ -45,7 +45,8 @@ class IngestService:
 
     def client(self) -> httpx.AsyncClient:
         """A client; what the app does not catch reaches it as a 500."""
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        app: Any = self.app  # the two libraries spell the same protocol in different types
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://ledger.test")
 
     def envelope(self, index: int = -1) -> Envelope:
