@@ -3,7 +3,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help install install-dev run test check format lint types locks bench kafka clean
+.PHONY: help install install-dev run test check format lint types locks bench kafka clickhouse clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,12 @@ lint: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+kafka: $(VENV)/.installed-dev ## a real Apache Kafka on 127.0.0.1:9092, until Ctrl-C
+	$(BIN)/python -m tests.support.kafka_broker
+
+clickhouse: $(VENV)/.installed-dev ## the ClickHouse engine over HTTP on 127.0.0.1:8123, until Ctrl-C
+	$(BIN)/python -m tests.support.clickhouse_front --path .clickhouse
 
 locks: ## compile the requirement locks anew
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml requirements-build.in -o requirements.lock

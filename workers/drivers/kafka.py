@@ -44,8 +44,8 @@ async def run_kafka_worker(
         return
     plan = IntakePlan(section.topic, batch, revoke_seconds=pace.rebalance_ms / 1000 - _FENCE_SECONDS)
     intake = Intake(plan, handle, vitals)
-    storing = asyncio.create_task(intake.run(), name="kafka-storing")
     broker = await subscribed(section, intake, pace)
+    storing = asyncio.create_task(intake.run(), name="kafka-storing")
     try:
         await _read_until(stop, broker, intake, vitals, pace)
     finally:

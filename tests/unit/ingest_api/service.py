@@ -11,6 +11,7 @@ from litestar import Litestar
 
 from ingest_api.app import create_app
 from ingest_api.settings import IngestSettings
+from ledger.bus import Position, Record
 from ledger.bus.memory import MemoryBus
 from ledger.clock import to_milliseconds
 from ledger.key_file import edit
@@ -32,6 +33,18 @@ class KeyTexts:
     good: str
     read_only: str
     foreign: str
+
+
+class RaisingBus(MemoryBus):
+    """A bus that fails in the given way."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def publish(self, record: Record) -> Position:
+        """Raise the error."""
+        raise self.error
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ class IngestService:
         return {"x-api-key": self.texts.good}
 
 
-def make_service(folder: Path, **changes: Any) -> IngestService:
+def make_service(folder: Path, bus: MemoryBus | None = None, **changes: Any) -> IngestService:
     """A fresh service; `changes` are settings of it."""
     texts: list[str] = []
 
@@ -84,7 +97,7 @@ def make_service(folder: Path, **changes: Any) -> IngestService:
     file = folder / "keys.json"
     edit(file, with_keys)
     settings = IngestSettings(SqliteLogSection(folder / "bus.sqlite"), KeysSection(file))
-    bus, keys = MemoryBus(), KeyRing(file)
+    bus, keys = bus or MemoryBus(), KeyRing(file)
     app = create_app(
         replace(settings, **changes), publisher=bus, keys=keys, price_version=PRICE_VERSION, clock=lambda: NOW
     )

@@ -2,13 +2,23 @@
 
 import json
 import logging
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from litestar.exceptions import TooManyRequestsException
 
 from ingest_api.health import TRIAL_SECONDS, BusHealth
 from ingest_api.routes import PATHS, ROUTES, Family, family_of
-from tests.unit.ingest_api.service import PRICE_VERSION, IngestService, a_pezzo_report, as_json
+from tests.unit.ingest_api.service import (
+    PRICE_VERSION,
+    IngestService,
+    RaisingBus,
+    a_pezzo_report,
+    as_json,
+    make_service,
+)
 
 NOT_FOUND = {"message": "Not found", "code": "NOT_FOUND"}
 
@@ -18,7 +28,7 @@ NOT_FOUND = {"message": "Not found", "code": "NOT_FOUND"}
     ["/report/", "//report", "/api//v1///report//", "/api/v1/report/", "//reporting/v2//request/", "/logs//insert/"],
 )
 async def test_slashes_do_not_matter(path: str, service: IngestService, client: httpx.AsyncClient) -> None:
-    body = as_json({**a_pezzo_report(), "model": "m", "metadata": {**a_pezzo_report()["metadata"]}})
+    body = as_json(a_pezzo_report(model="m"))
     headers = service.openpipe | service.pezzo | service.log_entries
     answer = await client.post(f"http://ledger.test{path}", content=body, headers=headers)
     assert answer.status_code == 200
@@ -112,14 +122,10 @@ async def test_any_origin_may_read_any_answer(path: str, service: IngestService,
 
 
 @pytest.mark.parametrize("path", ["/report", "/reporting/v2/request", "/logs/insert"])
-async def test_a_fault_of_ours_shows_no_traceback(
-    path: str, service: IngestService, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    service.bus.records = None  # type: ignore[assignment]
-    body = as_json(a_pezzo_report(model="m"))
-    headers = service.openpipe | service.pezzo | service.log_entries
+async def test_a_fault_of_ours_shows_no_traceback(path: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    service = make_service(tmp_path, RaisingBus(ZeroDivisionError("secret")))
     with caplog.at_level(logging.ERROR, "ingest_api"):
-        answer = await client.post(path, content=body, headers=headers)
+        answer = await answer_of(service, path)
     shapes = {
         "/report": {"message": "Internal server error", "code": "INTERNAL_SERVER_ERROR"},
         "/reporting/v2/request": {"statusCode": 500, "message": "Internal Server Error"},
@@ -128,6 +134,47 @@ async def test_a_fault_of_ours_shows_no_traceback(
     assert (answer.status_code, answer.json()) == (500, shapes[path])
     assert [record.message for record in caplog.records] == ["Request failed."]
     assert service.texts.good not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "answers"),
+    [
+        (
+            RecursionError(),
+            400,
+            [
+                {"message": "Failed to parse request body", "code": "PARSE_ERROR"},
+                {"statusCode": 400, "message": "The JSON is nested too deeply.", "error": "Bad Request"},
+                {"error": "The JSON is nested too deeply."},
+            ],
+        ),
+        (
+            TooManyRequestsException(),
+            429,
+            [
+                {"message": "Too many requests", "code": "TOO_MANY_REQUESTS"},
+                {"statusCode": 429, "message": "Too Many Requests"},
+                {"error": "Too many requests"},
+            ],
+        ),
+    ],
+)
+async def test_errors_from_deep_inside_have_each_familys_shape(
+    error: Exception, status: int, answers: list[Any], tmp_path: Path
+) -> None:
+    service = make_service(tmp_path, RaisingBus(error))
+    for path, expected in zip(("/report", "/reporting/v2/request", "/logs/insert"), answers, strict=True):
+        answer = await answer_of(service, path)
+        assert (answer.status_code, answer.json()) == (status, expected)
+        assert ("Retry-After" in answer.headers) == (status == 429)
+
+
+async def answer_of(service: IngestService, path: str) -> httpx.Response:
+    """What a body gets that is good for every family, with every family's key."""
+    headers = service.openpipe | service.pezzo | service.log_entries
+    body = as_json(a_pezzo_report(model="m"))
+    async with service.client() as client:
+        return await client.post(path, content=body, headers=headers)
 
 
 async def test_the_process_tells_how_it_is(service: IngestService, client: httpx.AsyncClient) -> None:

@@ -42,7 +42,8 @@ async def a_road(producer: FakeProducer, plan: LanePlan = PATIENT) -> AsyncItera
     failures: list[Exception] = []
     lane = Lane(plan, 5, producer, failures.append)
     running = asyncio.create_task(lane.run())
-    yield Road(lane, producer, failures)
+    async with asyncio.timeout(20):
+        yield Road(lane, producer, failures)
     running.cancel()
     await asyncio.wait({running})
 

@@ -69,7 +69,8 @@ async def a_publisher(
 ) -> AsyncIterator[KafkaPublisher]:
     publisher = KafkaPublisher(section, topic, open_producer=Producers(list(planned)).open, max_held_bytes=1000)
     await publisher.start()
-    yield publisher
+    async with asyncio.timeout(20):
+        yield publisher
     await publisher.close()
 
 

@@ -102,7 +102,8 @@ async def a_scene(
     scene = Scene(Intake(plan, store, vitals), consumer, store, vitals)
     scene.intake.attach(consumer)
     running = asyncio.create_task(scene.intake.run())
-    yield scene
+    async with asyncio.timeout(20):
+        yield scene
     running.cancel()
     await asyncio.wait({running})
 
