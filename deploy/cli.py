@@ -36,6 +36,7 @@ def main(context: click.Context, data: Path | None, host: str | None, port: int 
     llmledger demo                     send it believable traffic
     llmledger keys create --project acme --scope ingest --scope query
     """
+    set_up_logging("auto", "warning")
     if context.invoked_subcommand is None:
         _start_standalone(data, host, port)
 

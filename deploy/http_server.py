@@ -55,11 +55,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, listener: socket.socket, stop: asyncio.Event, *, drain_seconds: int) -> None:
-    """Serve until `stop` is set, then finish the requests that are under way, for `drain_seconds` at most."""
+async def serve(
+    app: ASGIApp, listener: socket.socket, stop: asyncio.Event, *, drain_seconds: int, lifespan: bool = False
+) -> None:
+    """Serve until `stop` is set, then finish the requests that are under way, for `drain_seconds` at most.
+
+    With `lifespan` the application opens and closes its own parts around it.
+    """
     config = uvicorn.Config(
         app,
-        lifespan="off",
+        lifespan="on" if lifespan else "off",
         access_log=False,
         log_config=None,
         http="httptools",

@@ -76,14 +76,9 @@ async def run_ingest_api(settings: IngestSettings) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     listener = bind(settings.server.host, settings.server.port)
-    publisher = KafkaPublisher(settings.bus)
-    await publisher.start()
-    try:
-        keys = KeyRing(settings.keys.file)
-        app = create_ingest_app(settings, publisher=publisher, keys=keys, price_version=current_version())
-        await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS)
-    finally:
-        await publisher.close()
+    publisher, keys = KafkaPublisher(settings.bus), KeyRing(settings.keys.file)
+    app = create_ingest_app(settings, publisher=publisher, keys=keys, price_version=current_version())
+    await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS, lifespan=True)
 
 
 async def run_query_api(settings: QuerySettings) -> None:

@@ -9,6 +9,12 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+_QUIETER = {
+    "aiokafka": logging.CRITICAL,  # it repeats each failed connection; what we wait for, we say ourselves
+    "faststream": logging.WARNING,
+    "clickhouse_connect": logging.CRITICAL,  # it logs values that it cannot serialise
+    "uvicorn": logging.WARNING,
+}
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 MAX_FIELD_CHARACTERS = 200
 
@@ -21,8 +27,8 @@ def set_up_logging(form: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiokafka", "faststream", "clickhouse_connect", "httpx", "uvicorn"):
-        logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
+    for name, least in _QUIETER.items():
+        logging.getLogger(name).setLevel(max(root.level, least))
 
 
 class JsonFormatter(logging.Formatter):

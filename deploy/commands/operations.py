@@ -78,10 +78,11 @@ def ensure(wait_seconds: float) -> None:
     """Make the topics that are missing, with their partitions and limits."""
     try:
         section = read_section(KafkaSection, "KAFKA", values())
-        outcome = asyncio.run(ensure_topics(section, wait_seconds=wait_seconds))
+        found = asyncio.run(ensure_topics(section, wait_seconds=wait_seconds))
     except LedgerError as error:
         raise Failed(str(error)) from error
-    tell(str(outcome))
+    for topic in found:
+        tell(f"{topic.name}: {topic.partitions} partitions, {'made' if topic.made else 'there already'}.")
 
 
 @click.group()

@@ -73,6 +73,16 @@ async def test_a_body_in_pieces_is_one_body(service: IngestService, client: http
     assert [record.body for record in service.bus.records] == [body]
 
 
+async def test_a_body_in_one_piece_is_read_at_once(service: IngestService) -> None:
+    messages = [{"type": "http.request", "body": b'{"a":1}', "more_body": False}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    assert await answer_status(service, service.openpipe, receive) == 200
+    assert [record.body for record in service.bus.records] == [b'{"a":1}']
+
+
 @pytest.mark.parametrize(
     ("encoding", "name"), [("gzip", "gzip"), ("x-gzip", "gzip"), ("GZIP", "gzip"), ("zstd", "zstd"), ("identity", None)]
 )
