@@ -12,7 +12,10 @@ from ledger.errors import Invalid, TooDeep
 MAX_DEPTH = 64
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_SUSPICIOUS_NUMBER = re.compile(rb"-?\d{19,}(?:\.\d+)?(?:[eE][+-]?\d+)?|-?\d+(?:\.\d+)?[eE][+-]?\d{3,}")
+"""Only a number of this form can be beyond 64 bits or a double."""
+
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _DIGITS_AND_EXPONENTS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x65 if byte in b"eE" else 0x20 for byte in range(256))
 _INT64 = range(-(2**63), 2**63)
@@ -32,22 +35,19 @@ def check_json_text(body: bytes) -> None:
 
 
 def _check_without_strings(text: bytes) -> None:
-    nested = text.translate(None, _NOT_BRACKETS)
+    nested = text.translate(_ONE_KIND, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
         if not nested:
             break
-        nested = nested.replace(b"[]", b"").replace(b"{}", b"")
-    else:
-        if nested:
-            raise TooDeep(f"The JSON is nested deeper than {MAX_DEPTH} levels, or its brackets do not match.")
-    for match in _NUMBER.finditer(text):
+        nested = nested.replace(b"[]", b"")  # the innermost level of everything
+    if nested:
+        raise TooDeep(f"The JSON is nested deeper than {MAX_DEPTH} levels, or its brackets do not match.")
+    for match in _SUSPICIOUS_NUMBER.finditer(text):
         if not _fits(match.group()):
             raise Invalid(f"The number {match.group()[:24].decode()} at byte {match.start()} is out of range.")
 
 
 def _fits(number: bytes) -> bool:
-    if len(number) < 19 and b"e" not in number and b"E" not in number:
-        return True
     if number.lstrip(b"-").isdigit():
         return len(number) <= 20 and int(number) in _INT64
     return abs(float(number)) != float("inf")
