@@ -30,7 +30,7 @@ class Lease:
     still_ours: Callable[[], bool]
 
     def check(self) -> None:
-        """Called before each table: a worker that lost its partitions stops early."""
+        """Called before each attempt to write: a worker that lost its partitions stops early."""
         if not self.still_ours():
             raise NoLongerOurs
 
@@ -51,8 +51,11 @@ async def write(
     token = lease.token(fold.rows)
 
     async def step(action: Callable[[], Awaitable[None]]) -> None:
-        lease.check()
-        await retrying(action, policy)
+        async def attempt() -> None:
+            lease.check()
+            await action()
+
+        await retrying(attempt, policy)
 
     if fold.entries:
         await step(lambda: store.insert_key_entries(fold.entries, token))

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from ledger.bus import Delivery, Position, Record
 from ledger.bus.group_commit import GroupCommit
 from ledger.errors import BusUnavailable, Misconfigured
@@ -33,6 +35,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     offset INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: an emptied log never gives an old offset again
     key BLOB NOT NULL, envelope BLOB NOT NULL, body BLOB NOT NULL,
+    headers BLOB,  -- further headers, JSON with base64 values; NULL when there are none, as with nearly every record
     published_at INTEGER NOT NULL DEFAULT (unixepoch())
 ) STRICT;
 CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), resume_at INTEGER NOT NULL) STRICT;
@@ -42,10 +45,10 @@ INSERT OR IGNORE INTO progress VALUES (1, 1);
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is kept behind the reader: records younger than `seconds`, up to `max_bytes` of bodies in all."""
+    """What is kept behind the reader: records younger than `seconds`, and at most `max_rows` of them."""
 
     seconds: float = 24 * 3600.0
-    max_rows: int = 2_000_000
+    max_rows: int = 200_000
 
 
 class SqliteLog:
@@ -54,11 +57,15 @@ class SqliteLog:
     def __init__(self, path: Path, *, deadline_seconds: float = 5.0, synchronous: str = "FULL") -> None:
         self._path = path
         self._lock = _lock(path)
+        try:
+            self._writer = _open_writer(path, synchronous)
+            self._reader = _open_reader(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._next = _resume_at(self._writer)
         self._writer_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
         self._reader_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-reader")
-        self._writer = _open_writer(path, synchronous)
-        self._reader = _open_reader(path)
-        self._next = self._resume_at()
         self._arrived = asyncio.Event()
         self._closed = False
         self._appending: GroupCommit[Record, Position] = GroupCommit(
@@ -126,35 +133,26 @@ class SqliteLog:
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.executemany(
-                "INSERT INTO records (key, envelope, body) VALUES (?, ?, ?)",
-                [(record.key, record.envelope, record.body) for record in records],
+                "INSERT INTO records (key, envelope, body, headers) VALUES (?, ?, ?, ?)",
+                [(record.key, record.envelope, record.body, _headers_to_blob(record.headers)) for record in records],
             )
             (last,) = self._writer.execute("SELECT last_insert_rowid()").fetchone()
         return range(last - len(records) + 1, last + 1)
 
     def _read(self, start: int, limit: int, max_bytes: int) -> list[Delivery]:
         rows = self._reader.execute(
-            "SELECT offset, key, envelope, body FROM records WHERE offset >= ? ORDER BY offset LIMIT ?", (start, limit)
+            "SELECT offset, key, envelope, body, headers FROM records WHERE offset >= ? ORDER BY offset LIMIT ?",
+            (start, limit),
         )
         found: list[Delivery] = []
-        for offset, key, envelope, body in rows:
-            found.append(Delivery(Position(GENERATION, 0, offset), key, envelope, body))
+        for offset, key, envelope, body, headers in rows:
+            position = Position(GENERATION, 0, offset)
+            found.append(Delivery(position, key, envelope, body, _headers_from_blob(headers)))
             max_bytes -= len(body)
             if max_bytes <= 0:
                 break
         rows.close()
         return found
-
-    def _resume_at(self) -> int:
-        (resume_at,) = self._writer.execute("SELECT resume_at FROM progress").fetchone()
-        last = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-        end = last[0] + 1 if last else 1
-        if resume_at > end:
-            raise Misconfigured(
-                f"The log {self._path} ends before what was already read ({end} < {resume_at}): it is not the file that"
-                " was in use. Put the right one back."
-            )
-        return int(resume_at)
 
     def _move(self, resume_at: int) -> None:
         with self._writer:
@@ -192,16 +190,40 @@ def _lock(path: Path) -> int:
 
 def _open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    path.chmod(0o600)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync does not reach the disk there
-    connection.execute("PRAGMA checkpoint_fullfsync = ON")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
-        raise Misconfigured(f"The log {path} is damaged.")
-    connection.executescript(_SCHEMA)
+    try:
+        path.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync does not reach the disk there
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise Misconfigured(f"The log {path} is damaged.")
+        connection.executescript(_SCHEMA)
+        _check_end(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise Misconfigured(f"The log {path} cannot be opened: {error}.") from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _resume_at(writer: sqlite3.Connection) -> int:
+    (resume_at,) = writer.execute("SELECT resume_at FROM progress").fetchone()
+    return int(resume_at)
+
+
+def _check_end(writer: sqlite3.Connection, path: Path) -> None:
+    resume_at = _resume_at(writer)
+    last = writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+    end = last[0] + 1 if last else 1
+    if resume_at > end:
+        raise Misconfigured(
+            f"The log {path} ends before what was already read ({end} < {resume_at}): it is not the file that was in"
+            " use. Put the right one back."
+        )
 
 
 def _open_reader(path: Path) -> sqlite3.Connection:
@@ -210,3 +232,14 @@ def _open_reader(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA busy_timeout = 5000")
     return connection
+
+
+_headers = msgspec.json.Decoder(tuple[tuple[str, bytes], ...])
+
+
+def _headers_to_blob(headers: tuple[tuple[str, bytes], ...]) -> bytes | None:
+    return msgspec.json.encode(headers) if headers else None
+
+
+def _headers_from_blob(blob: bytes | None) -> tuple[tuple[str, bytes], ...]:
+    return _headers.decode(blob) if blob else ()

@@ -21,6 +21,7 @@ from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
 from workers.receipts import Receipt
 from workers.vitals import Vitals
+from workers.writing import NoLongerOurs
 
 Handle = Callable[[Sequence[Delivery], Callable[[], bool]], Awaitable[Receipt]]
 """Stores a chunk. The second argument says whether the chunk's partitions are still this worker's."""
@@ -156,11 +157,18 @@ class Intake:
         chunk = self._buffer.take()
         self._under_way_bytes = before - self._buffer.bytes
         if chunk:
-            receipt = await self._handle(chunk, lambda: epoch == self._epoch)
-            await self._commit(receipt, epoch)
+            await self._store(chunk, epoch)
         self._under_way_bytes = None
         self._rest_when_done()
         self._mind_the_budget()
+
+    async def _store(self, chunk: Sequence[Delivery], epoch: int) -> None:
+        try:
+            receipt = await self._handle(chunk, lambda: epoch == self._epoch)
+        except NoLongerOurs:
+            log.warning("Partitions went while a chunk of theirs was being stored. It is read again elsewhere.")
+            return
+        await self._commit(receipt, epoch)
 
     async def _commit(self, receipt: Receipt, epoch: int) -> None:
         """Commit until it is confirmed, or the partitions are no longer ours."""

@@ -14,6 +14,7 @@ from ledger.settings import BatchSection
 from workers.drivers.kafka_intake import Intake, IntakePlan
 from workers.receipts import Receipt
 from workers.vitals import Vitals
+from workers.writing import NoLongerOurs
 
 BATCH = BatchSection(max_rows=10, max_bytes=100, max_age_seconds=0.0)
 AT_0, AT_1 = TopicPartition("topic", 0), TopicPartition("topic", 1)
@@ -285,3 +286,17 @@ async def test_a_new_assignment_begins_unpaused_and_is_paused_when_needed() -> N
         scene.intake.assigned([1])
         scene.read(a_delivery(0, partition=1))
         assert scene.consumer.paused == {AT_1}
+
+
+async def test_a_chunk_that_stops_writing_because_its_partitions_went_is_no_failure() -> None:
+    async with a_scene(gate_open=False, revoke_seconds=0.01) as scene:
+        scene.store.error = NoLongerOurs()
+        scene.intake.assigned([0])
+        scene.read(a_delivery(0, body=b"a"))
+        await scene.store.until(lambda store: len(store.begun) == 1)
+        await scene.intake.revoked()
+        scene.intake.assigned([0])
+        scene.store.gate.set()
+        await scene.intake.drain()
+        assert not scene.intake.failure.done()
+        assert scene.consumer.commits == []
