@@ -31,7 +31,7 @@ class Banner:
     def lines(self) -> Iterator[str]:
         """One line each, for stdout."""
         yield f"llmledger {version('llmledger')}  ready in {self.seconds:.1f} s  (data: {self.data}, standalone)"
-        if urlsplit(self.url).port != self.wanted_port:
+        if self.wanted_port not in (0, urlsplit(self.url).port):  # 0 asks for any port
             yield f"  Port {self.wanted_port} is taken: this is the next free one."
         yield f"  Report to   {self.url}/api/v1/report"
         yield f"  List        {self.url}/api/v1/requests"

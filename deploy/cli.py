@@ -12,6 +12,7 @@ from pathlib import Path
 import rich_click as click
 
 from deploy.commands.context import Failed, data_option, folder, values
+from deploy.commands.demo import demo
 from deploy.commands.keys import keys
 from deploy.commands.operations import config, migrate, topics, version
 from deploy.commands.services import ingest_api, query_api, workers
@@ -60,5 +61,5 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
     os._exit(0)  # the embedded engine can crash while the interpreter tears itself down
 
 
-for command in (ingest_api, workers, query_api, migrate, topics, keys, config, version):
+for command in (demo, ingest_api, workers, query_api, migrate, topics, keys, config, version):
     main.add_command(command)

@@ -30,6 +30,8 @@ def load(environ: Mapping[str, str], folder: Path) -> Configuration:
     """Every setting that was given. `folder` is where a `.env` may lie. Raises `Misconfigured`."""
     values: dict[str, Value] = {}
     for source in (_from_toml(toml_path(environ)), _from_dotenv(folder / ".env"), _from_environ(environ)):
+        for name in _other_forms(source):
+            values.pop(name, None)
         values |= source
     return values | _from_files(values)
 
@@ -101,6 +103,13 @@ def _flattened(content: Mapping[str, Any]) -> dict[str, str]:
         else:
             found[f"{PREFIX}{name}".upper()] = str(value)
     return found
+
+
+def _other_forms(source: Configuration) -> list[str]:
+    """The names under which an earlier source may have given the same secrets: as a file, or themselves."""
+    return [f"{name}_FILE" for name in SECRETS if name in source] + [
+        name for name in SECRETS if f"{name}_FILE" in source
+    ]
 
 
 def _from_files(values: Configuration) -> dict[str, Value]:

@@ -56,10 +56,14 @@ class DataFolder:
         """The address of the process that runs on this folder."""
         return self.root / "run.json"
 
-    def prepare(self) -> None:
-        """Make the folder, private to its owner, and the engine's private temporary folder, emptied."""
+    def make(self) -> None:
+        """Make the folder, private to its owner. One that is there stays as it is: another process may be at work."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def prepare(self) -> None:
+        """Make what is in the folder, private too, and empty the temporary folder. For the only process on it."""
         (self.root / "blobs").mkdir(exist_ok=True, mode=0o700)
+        self.store.mkdir(exist_ok=True, mode=0o700)
         self.engine_config.write_text(files("deploy").joinpath("chdb-engine.xml").read_text())
         temporary = self.root / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)  # inserts pass through files, which a kill leaves behind

@@ -13,6 +13,7 @@ from ledger.errors import Misconfigured
 
 GRACEFUL_SHUTDOWN_SECONDS = 25
 PORTS_TO_TRY = 50
+HIGHEST_PORT = 65535
 
 
 def bind(host: str, port: int, *, or_next: bool = False) -> socket.socket:
@@ -20,7 +21,10 @@ def bind(host: str, port: int, *, or_next: bool = False) -> socket.socket:
 
     Raises `Misconfigured` when no port can be had.
     """
-    for candidate in range(port, port + PORTS_TO_TRY if or_next else port + 1):
+    if not 0 <= port <= HIGHEST_PORT:
+        raise Misconfigured(f"There is no port {port}: ports go up to {HIGHEST_PORT}.")
+    last = min(port + PORTS_TO_TRY - 1, HIGHEST_PORT) if or_next else port
+    for candidate in range(port, last + 1):
         with contextlib.suppress(_Taken):
             return _bound(host, candidate)
     raise Misconfigured(f"Port {port} of {host} is taken. Choose another one with --port.")

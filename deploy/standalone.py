@@ -63,9 +63,10 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None])
     stop = asyncio.Event()
     stop_on_signals(stop)
     data = options.data
-    data.prepare()
-    bus = SqliteLog(data.log)
+    data.make()
+    bus = SqliteLog(data.log)  # from here on the folder is ours
     try:
+        data.prepare()
         listener = bind(options.host, options.port, or_next=not options.port_is_given)
         first_key = data.first_key()
         async with _stores(data) as (writing, reading):

@@ -11,9 +11,13 @@ from ledger.errors import Invalid, TooDeep
 
 MAX_DEPTH = 64
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_SUSPICIOUS_NUMBER = re.compile(rb"-?\d{19,}(?:\.\d+)?(?:[eE][+-]?\d+)?|-?\d+(?:\.\d+)?[eE][+-]?\d{3,}")
-"""Only a number of this form can be beyond 64 bits or a double."""
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, or what an unclosed one leaves to the end: looking for its end again and again would take for ever."""
+
+_SUSPICIOUS_NUMBER = re.compile(
+    rb"(?<![\d.])-?\d{19,}(?:\.\d+)?(?:[eE][+-]?\d+)?|(?<![\d.])-?\d+(?:\.\d+)?[eE][+-]?\d{3,}"
+)
+"""Only a number of this form can be beyond 64 bits or a double. A fraction is no number of its own."""
 
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -44,7 +48,7 @@ def _check_without_strings(text: bytes) -> None:
         raise TooDeep(f"The JSON is nested deeper than {MAX_DEPTH} levels, or its brackets do not match.")
     for match in _SUSPICIOUS_NUMBER.finditer(text):
         if not _fits(match.group()):
-            raise Invalid(f"The number {match.group()[:24].decode()} at byte {match.start()} is out of range.")
+            raise Invalid(f"The number {match.group()[:24].decode()} is out of range.")
 
 
 def _fits(number: bytes) -> bool:

@@ -75,7 +75,7 @@ def read_content(path: Path) -> KeyFileContent:
         return msgspec.json.decode(path.read_bytes(), type=KeyFileContent)
     except FileNotFoundError as error:
         raise Misconfigured(f"The key file {path} does not exist. Make a key: llmledger keys create.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"The key file {path} cannot be read: {error}") from error
 
 
@@ -148,9 +148,9 @@ class KeyRing:
         now = self.now()
         if now - self._checked_at < RELOAD_SECONDS:
             return
-        self._checked_at = now
         stamp = _stamp_of(self.path)
         if stamp == self._stamp:
+            self._checked_at = now
             return
         content = read_content(self.path)
         self._pepper = b64decode(content.pepper)
@@ -159,7 +159,7 @@ class KeyRing:
             key.id: Principal(key.id, ProjectId(key.project), frozenset(key.scopes)) for key in content.keys
         }
         self._secrets = {project: b64decode(secret) for project, secret in content.projects.items()}
-        self._stamp = stamp
+        self._stamp, self._checked_at = stamp, now  # only now: a file that cannot be read is looked at again at once
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int]:

@@ -13,10 +13,9 @@ from typing import TypeAlias
 from uuid import UUID
 
 from ledger.instants import epoch_ms, iso_ms
-from ledger.store.clickhouse import as_time_text
 from query_api.errors import BadParameter
 from query_api.filter_text import Operator, Scalar, Value, bad
-from query_api.statements import TIME, Bound
+from query_api.statements import TIME, Bound, time_text
 
 Atom: TypeAlias = Callable[[Operator, str, Value, Bound], str]
 
@@ -107,7 +106,7 @@ def time_atom(name: str) -> Atom:
 
     def atom(operator: Operator, expression: str, value: Value, bound: Bound) -> str:
         _refuse_parts(operator, name)
-        return _ordered(operator, expression, value, bound, (lambda item: as_time_text(_instant(name, item)), TIME))
+        return _ordered(operator, expression, value, bound, (lambda item: time_text(_instant(name, item)), TIME))
 
     return atom
 

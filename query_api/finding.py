@@ -6,11 +6,10 @@ A plain id carries its row's time; where a keyed id's row is, the first stored u
 from ledger.ids import RecordId, created_at_ms_of, from_int, to_int
 from ledger.instants import LATEST_STORED_MS
 from ledger.request_log import RowKey
-from ledger.store.clickhouse import as_time_text
 from query_api.comparing import number_of_id
 from query_api.reach import Reach
 from query_api.reading import KEY_LIST, Reader
-from query_api.statements import TIME, Bound, Statement
+from query_api.statements import Bound, Statement
 
 
 async def find(text: str, reach: Reach, reader: Reader) -> RowKey | None:
@@ -35,7 +34,7 @@ def plain(id_: RecordId, created_at: int, reach: Reach) -> Statement:
     bound = Bound()
     return bound.statement(
         f"SELECT {KEY_LIST} FROM request_logs FINAL WHERE {reach.clause(bound)} AND is_deleted = 0"
-        f" AND created_at = {bound.value(as_time_text(created_at), TIME)}"
+        f" AND created_at = {bound.time(created_at)}"
         f" AND id = {bound.value(to_int(id_), 'UInt128')} LIMIT 1"
     )
 

@@ -9,12 +9,11 @@ window.
 
 from ledger.ids import to_int
 from ledger.request_log import RowKey
-from ledger.store.clickhouse import as_time_text
 from query_api.filters import condition, in_bodies
 from query_api.parameters import Conditions, CursorPage, NumberedPage
 from query_api.reach import Reach
 from query_api.reading import KEY_LIST
-from query_api.statements import TIME, Bound, Statement
+from query_api.statements import Bound, Statement
 
 
 def count(conditions: Conditions, reach: Reach) -> Statement:
@@ -50,9 +49,9 @@ def after_cursor(page: CursorPage, reach: Reach) -> Statement:
 def _where(conditions: Conditions, reach: Reach, bound: Bound) -> str:
     parts = [reach.clause(bound), "is_deleted = 0"]
     if conditions.created_from is not None:
-        parts.append(f"created_at >= {bound.value(as_time_text(conditions.created_from), TIME)}")
+        parts.append(f"created_at >= {bound.time(conditions.created_from)}")
     if conditions.created_before is not None:
-        parts.append(f"created_at < {bound.value(as_time_text(conditions.created_before), TIME)}")
+        parts.append(f"created_at < {bound.time(conditions.created_before)}")
     if conditions.user_id is not None:
         parts.append(f"user_id = {bound.value(conditions.user_id, 'String')}")
     if conditions.search is not None:
@@ -76,7 +75,7 @@ def _ties(reach: Reach, way: str) -> str:
 
 def _strictly_before(last: RowKey, reach: Reach, bound: Bound) -> str:
     """The tuple alone would not use the table's order: the explicit bound on the time does."""
-    time, id_ = bound.value(as_time_text(last.created_at), TIME), bound.value(to_int(last.id), "UInt128")
+    time, id_ = bound.time(last.created_at), bound.value(to_int(last.id), "UInt128")
     if reach.project is not None:
         return f"created_at <= {time} AND (created_at, id) < ({time}, {id_})"
     project = bound.value(last.project, "String")

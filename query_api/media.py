@@ -15,7 +15,7 @@ from ledger.errors import NotFound
 from ledger.ids import ProjectId
 from query_api.errors import AnyRequest
 from query_api.images import image_type
-from query_api.openapi import NOT_FOUND, READ_ERRORS, SECURITY
+from query_api.openapi import NOT_FOUND, READ_ERRORS, SECURITY, UNCHANGED, PathOperation
 from query_api.reach import Reach
 from query_api.reading import Reader
 from query_api.statements import Bound, Statement
@@ -32,8 +32,10 @@ class MediaController(Controller):
 
     @get(
         "/{sha256:str}",
+        operation_class=PathOperation,
         security=SECURITY,
-        responses={**READ_ERRORS, **NOT_FOUND},
+        responses={**READ_ERRORS, **NOT_FOUND, **UNCHANGED},
+        response_description="An image under its own media type; anything else as a file to save.",
         summary="Stored content of a media item",
         media_type="application/octet-stream",
     )

@@ -31,12 +31,15 @@ def _error(description: str) -> ResponseSpec:
 
 READ_ERRORS: Mapping[int, ResponseSpec] = {
     401: _error("No key, an unknown one, or one without the scope query."),
+    422: _error("The answer would cost too much; the text says how to narrow it."),
     503: _error("The store is away; `Retry-After` says when to come back."),
 }
 LIST_ERRORS: Mapping[int, ResponseSpec] = {
     **READ_ERRORS,
     400: _error("A parameter cannot be understood; the text names it."),
-    422: _error("The answer would cost too much; the text says how to narrow it."),
+}
+UNCHANGED: Mapping[int, ResponseSpec] = {
+    304: ResponseSpec(None, generate_examples=False, description="The caller has it already (`If-None-Match`).")
 }
 NOT_FOUND: Mapping[int, ResponseSpec] = {404: _error("There is no such thing for this key.")}
 
@@ -78,6 +81,14 @@ class ListOperation(Operation):
 
     def __post_init__(self) -> None:
         self.parameters = list(LIST_PARAMETERS)
+
+
+@dataclass
+class PathOperation(Operation):
+    """An operation whose only parameter is in its path: what cannot be one is not found, never invalid."""
+
+    def __post_init__(self) -> None:
+        self.responses = {status: answer for status, answer in (self.responses or {}).items() if status != "400"}
 
 
 def config() -> OpenAPIConfig:

@@ -12,11 +12,11 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from ledger.ids import ProjectId, from_int, to_int
 from ledger.request_log import Bodies, RequestLog, RowKey
-from ledger.store.clickhouse import ClickHousePool, as_time_text
+from ledger.store.clickhouse import ClickHousePool
 from ledger.store.columns import ROW_COLUMNS, row_from, select_list
 from query_api.errors import TooExpensive
 from query_api.settings import QueryCaps
-from query_api.statements import TIME, Bound, Statement
+from query_api.statements import TIME, Bound, Statement, time_text
 
 TOO_LONG = frozenset({159, 160})
 TOO_LARGE = frozenset({396})
@@ -124,8 +124,8 @@ def _of_keys(columns: str, table: str, keys: Sequence[RowKey]) -> Statement:
     times = sorted({key.created_at for key in keys})
     projects = bound.value(sorted({key.project for key in keys}), "Array(String)")
     ids = bound.value([to_int(key.id) for key in keys], "Array(UInt128)")
-    first, last = (bound.value(as_time_text(ms), TIME) for ms in (times[0], times[-1]))
-    moments = bound.value([as_time_text(ms) for ms in times], f"Array({TIME})")
+    first, last = (bound.time(ms) for ms in (times[0], times[-1]))
+    moments = bound.value([time_text(ms) for ms in times], f"Array({TIME})")
     return bound.statement(
         f"SELECT {columns} FROM {table} FINAL WHERE project IN {projects}"
         f" AND created_at >= {first} AND created_at <= {last} AND created_at IN {moments} AND id IN {ids}"

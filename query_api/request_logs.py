@@ -11,7 +11,7 @@ from ledger.store.columns import BODY_NAMES
 from query_api import cursors, listing, views
 from query_api.errors import AnyRequest
 from query_api.finding import find
-from query_api.openapi import LIST_ERRORS, NOT_FOUND, READ_ERRORS, SECURITY, ListOperation
+from query_api.openapi import LIST_ERRORS, NOT_FOUND, READ_ERRORS, SECURITY, ListOperation, PathOperation
 from query_api.parameters import CursorPage, NumberedPage, given, page_of
 from query_api.reach import Reach
 from query_api.reading import Reader
@@ -49,6 +49,7 @@ class RequestLogController(Controller):
 
     @get(
         "/{record_id:str}",
+        operation_class=PathOperation,
         security=SECURITY,
         responses={**READ_ERRORS, **NOT_FOUND},
         summary="One logged call",

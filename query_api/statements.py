@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.clock import from_milliseconds
+
 TIME = "DateTime64(3, 'UTC')"
 
 
@@ -27,6 +29,15 @@ class Bound:
         self.values[name] = value
         return f"{{{name}:{type_}}}"
 
+    def time(self, ms: int) -> str:
+        """The placeholder of an instant, given in milliseconds since 1970."""
+        return self.value(time_text(ms), TIME)
+
     def statement(self, sql: str) -> Statement:
         """The finished statement."""
         return Statement(sql, dict(self.values))
+
+
+def time_text(ms: int) -> str:
+    """Milliseconds since 1970 in the text form that the engine reads as `TIME`."""
+    return from_milliseconds(ms).strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03d}"

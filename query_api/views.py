@@ -47,9 +47,7 @@ def documented(log: RequestLog, bodies: Bodies) -> DocumentedRequestItem:
 
 def row(log: RequestLog) -> RequestLogRow:
     """The row in our own list."""
-    return RequestLogRow(
-        **_fields(log), prompt_preview=log.prompt_preview, completion_preview=log.completion_preview
-    )
+    return RequestLogRow(**_fields(log), prompt_preview=log.prompt_preview, completion_preview=log.completion_preview)
 
 
 def entry(log: RequestLog, bodies: Bodies) -> RequestLogEntry:

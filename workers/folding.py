@@ -128,11 +128,12 @@ def _add_patches(
     for update in updates:
         event, patch = update.event, update.patch
         known = stored.setdefault(event.identity, [])
-        rejected = _fault_of(event, patch, known)
+        again = next((other for other in known if other.position == patch.position), None)
+        rejected = _fault_of(event, patch, again, known)
         if rejected:
             folded.rejected.append(rejected)
             continue
-        if all(other.position != patch.position for other in known):
+        if again is None:
             known.append(patch)
             known.sort(key=lambda other: acceptance(other.position))
             folded.patches.append(patch)
@@ -140,11 +141,14 @@ def _add_patches(
     return carried
 
 
-def _fault_of(event: Accepted, patch: Patch, known: Sequence[Patch]) -> Rejected | None:
+def _fault_of(event: Accepted, patch: Patch, again: Patch | None, known: Sequence[Patch]) -> Rejected | None:
+    """Why the update cannot take part; `again` is what is stored of it already."""
+    if again is not None and again.is_voided:
+        return Rejected(event.delivery, RejectCode.ROW_REFUSED, "The row was refused with this update before.")
     first = next((other for other in known if other.event_id == patch.event_id), patch)
     if first.body_hash != patch.body_hash:
         return _reused(event)
-    if len(known) >= MAX_EVENTS_PER_RECORD:
+    if again is None and len(known) >= MAX_EVENTS_PER_RECORD:
         return Rejected(event.delivery, RejectCode.TOO_MANY_EVENTS, f"More than {MAX_EVENTS_PER_RECORD} events.")
     return None
 

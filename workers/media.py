@@ -13,6 +13,9 @@ import msgspec
 from ledger.dialects import value_of
 from ledger.dialects.log_entries import MediaItem, MediaKind, media_of
 
+_INLINE = frozenset({MediaKind.BASE64.value, MediaKind.DATA_URI.value})
+"""The kinds that a stored item has only when its content is a blob."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:
@@ -75,5 +78,5 @@ def media_json(items: Sequence[StoredItem]) -> str | None:
 
 
 def hashes_of(descriptions: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The blobs that these items name, each once, in order."""
-    return tuple(dict.fromkeys(str(item["sha256"]) for item in descriptions if "sha256" in item))
+    """The blobs that these items name, each once, in order. A sender's own `sha256` on a link names none."""
+    return tuple(dict.fromkeys(str(item["sha256"]) for item in descriptions if item["kind"] in _INLINE))

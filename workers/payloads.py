@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ledger.errors import Invalid
+from ledger.json_text import check_json_text
 from ledger.usage import Usage
 from workers.metering import read_service_tier, read_speed, read_usage
 from workers.streaming import read_stream
@@ -50,9 +52,18 @@ def decoded(text: str | None) -> Any:
     """The payload's value, None when there is none. A string that holds a JSON object is read as that object."""
     value = _json(text)
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        inner = _json(value)
+        inner = _inner(value)
         return inner if isinstance(inner, dict) else value
     return value
+
+
+def _inner(text: str) -> Any:
+    """JSON inside of a string. The check of the whole body did not look into it, so it has one of its own."""
+    try:
+        check_json_text(text.encode())
+    except Invalid:
+        return None
+    return _json(text)
 
 
 def stream_in(value: Any) -> str | None:

@@ -75,12 +75,13 @@ class GroupCommit(Generic[Item, Result]):
             return
         try:
             results = await self._commit([item for item, _ in group])
+            answers = list(zip(group, results, strict=True))
         except Exception as error:  # noqa: BLE001  whatever it was, it is these items' answer, and the queue lives on
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), result in zip(group, results, strict=True):
+        for (_, future), result in answers:
             if not future.done():
                 future.set_result(result)
 

@@ -46,6 +46,9 @@ TRANSIENT = frozenset({159, 202, 209, 210, 241, 242, 243, 252, 279, 319, 425, 99
 DATA = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 117, 131, 349})
 """Codes of values that cannot be read or do not fit; the same rows fail again."""
 
+_TOO_SCATTERED = "partitions for single INSERT block"
+"""Tells, of code 252, the insert that is at fault from the table that has too many parts (whatever the partition)."""
+
 IDS_PER_LOOK_UP = 1000
 
 INSERT_SETTINGS: Mapping[str, object] = {"async_insert": 0, "deduplicate_insert": "enable"}
@@ -54,7 +57,7 @@ INSERT_SETTINGS: Mapping[str, object] = {"async_insert": 0, "deduplicate_insert"
 def sorted_by_remedy(error: ClickHouseError) -> LedgerError:
     """What to do about a failure, by the engine's error code and never by the HTTP status."""
     code = getattr(error, "code", None)
-    if isinstance(error, DataError) or code in DATA or (code == 252 and "partitions" in str(error)):
+    if isinstance(error, DataError) or code in DATA or (code == 252 and _TOO_SCATTERED in str(error)):
         return DataRefused(f"The store refused the rows (code {code}).")
     if code in TRANSIENT or (code is None and not isinstance(error, ProgrammingError)):
         return StoreUnavailable(f"The store did not take the statement (code {code}): {type(error).__name__}.")

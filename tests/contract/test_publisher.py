@@ -12,6 +12,8 @@ from ledger.settings import MAX_BODY_BYTES
 from tests.support.publishing import PublishingBus, accepted
 
 BUSES = [
+    "memory",
+    "sqlite_log",
     pytest.param("kafka", marks=pytest.mark.kafka),
 ]
 """One fixture `publishing_<name>` per bus."""

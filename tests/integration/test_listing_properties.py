@@ -1,5 +1,7 @@
 """Whatever is stored and whatever is asked: the list answers what a plain model of it says."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -8,12 +10,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ledger.request_log import RequestLog
+from tests.support.chdb_fixtures import fresh_database, with_schema
 from tests.support.listing_model import Asked, current, expected
-from tests.support.listing_strategies import ASKED, writes
+from tests.support.listing_strategies import ASKED, FILTERS, RULES, WORDS, many_rows, writes
 from tests.support.query_service import QueryService, query_service
 
 EXAMPLES = settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # add Phase.shrink to look into a failure: it takes minutes
     print_blob=True,
@@ -37,6 +40,42 @@ async def stored(service: QueryService, batches: list[list[RequestLog]]) -> list
 
 def of_project(logs: list[RequestLog], project: str) -> list[RequestLog]:
     return [log for log in logs if log.project == project]
+
+
+@pytest.fixture(scope="module")
+def rich(chdb_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QueryService, list[RequestLog]]]:
+    """A service over a fixed set of many rows, half of them written a second time."""
+    logs = many_rows(120, seed=11)
+    with (
+        fresh_database(chdb_engine) as dsn,
+        query_service(with_schema(dsn), tmp_path_factory.mktemp("rich")) as running,
+    ):
+        asyncio.run(running.add(*logs[: len(logs) // 2]))
+        asyncio.run(running.add(*logs[len(logs) // 2 :]))
+        yield running, logs
+
+
+@settings(EXAMPLES, max_examples=200)
+@given(filter=RULES | FILTERS)
+async def test_a_filter_finds_what_the_model_says_among_many_rows(
+    rich: tuple[QueryService, list[RequestLog]], filter: dict[str, Any]
+) -> None:
+    service, logs = rich
+    group = filter if "rules" in filter else {"combinator": "and", "rules": [filter]}
+    wanted = [log.id for log in expected(of_project(logs, "shop"), Asked(filter=group))]
+    answer = await service.get("/api/v1/requests", filter=json.dumps(group), view="full", limit="1000")
+    assert answer.status_code == 200, answer.text
+    assert [row["id"] for row in answer.json()["data"]] == wanted
+
+
+@settings(EXAMPLES, max_examples=50)
+@given(search=WORDS.filter(bool))
+async def test_a_search_finds_what_the_model_says_among_many_rows(
+    rich: tuple[QueryService, list[RequestLog]], search: str
+) -> None:
+    service, logs = rich
+    wanted = [log.id for log in expected(of_project(logs, "shop"), Asked(search=search))]
+    assert await service.ids(search=search, pageSize="1000") == wanted
 
 
 @EXAMPLES
@@ -85,15 +124,21 @@ async def test_cursor_pages_concatenate_to_the_newest_first_list(
     assert all(len(page) == limit for page in pages[:-1])
 
 
+MOST_PAGES = 60
+
+
 async def walked(service: QueryService, key: str, query: dict[str, str]) -> AsyncIterator[list[Any]]:
     """The pages of our own form, until there is no next one."""
     cursor: str | None = ""
-    while cursor is not None:
+    for _ in range(MOST_PAGES):
+        if cursor is None:
+            return
         answer = await service.get("/api/v1/requests", key, **query, cursor=cursor)
         assert answer.status_code == 200, answer.text
         content = answer.json()
         yield content["data"]
         cursor = content["next_cursor"]
+    pytest.fail("the cursor does not come to an end")
 
 
 @EXAMPLES

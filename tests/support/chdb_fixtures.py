@@ -10,6 +10,7 @@ from uuid import uuid4
 import clickhouse_connect
 import pytest
 
+from ledger.store.clickhouse import open_client
 from ledger.store.migrations import available, drive, migrate
 
 
@@ -35,10 +36,17 @@ def chdb_dsn(chdb_engine: str) -> Iterator[str]:
 def chdb_schema_dsn(chdb_engine: str) -> Iterator[str]:
     """The DSN of a database with the ledger's tables, shared by the tests of a module."""
     with fresh_database(chdb_engine) as dsn:
-        client = clickhouse_connect.get_client(dsn=dsn)
+        yield with_schema(dsn)
+
+
+def with_schema(dsn: str) -> str:
+    """The same DSN, whose database now has the ledger's tables."""
+    client = open_client(dsn)
+    try:
         drive(migrate(available()), client)
+    finally:
         client.close()
-        yield dsn
+    return dsn
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def _header(log: RequestLog, field: str) -> str | None:
         headers = json.loads(bodies_of(log).request_headers or "{}")
     except json.JSONDecodeError:
         return None
-    return {name.lower(): text for name, text in headers.items()}.get(field)
+    return {name.lower(): text for name, text in headers.items()}.get(field.lower())
 
 
 def _compares(actual: Any, operator: str, value: Any) -> bool:

@@ -1,6 +1,8 @@
 """Random rows, filters and lists. Values come from small sets, so that filters hit and sorts meet ties."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,81 +13,101 @@ from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.listing_model import SORTS, Asked
 
 MONTH_MS = 30 * 24 * 3600 * 1000
-TIMES = st.sampled_from([A_TIME, A_TIME + 1, A_TIME + 2, A_TIME + MONTH_MS, A_TIME + MONTH_MS + 1])
-WORDS = st.text(st.sampled_from("aAbBß%_\\'`\"яЯ日😀 \n\t"), max_size=6)
-NAMES = st.none() | st.sampled_from(["ann", "Bob", "a%_b", "o'neil\\"])
-COUNTS = st.none() | st.sampled_from([0, 1, 2, 7, 2**60])
-STATUSES = st.none() | st.sampled_from([0, 200, 404, 500])
-DURATIONS = st.none() | st.sampled_from([0.0, 0.1, 100.25, 1e9])
-PICO_USD = st.none() | st.sampled_from([0, 1, 150_000_000_000, 2_000_000_000_000])
-METADATA = st.dictionaries(st.sampled_from(["env", "Tier", "n"]), st.sampled_from(["prod", "dev", "42", "", "прод"]))
-HEADERS = st.none() | st.sampled_from(['{"X-Team": "blue", "n": 42}', '{"x-team": "red"}', "not json", "{}"])
+TIMES = [A_TIME, A_TIME + 1, A_TIME + 2, A_TIME + MONTH_MS, A_TIME + MONTH_MS + 1]
+TEXTS_STORED = [
+    None,
+    "",
+    "aAb",
+    "ABBA b",
+    "a%b_c",
+    "_",
+    "Я и я",
+    "яЯ\\n",
+    "日本 b",
+    "ß's \\",
+    '"b"',
+    "tab\there",
+    "😀a",
+    "\n",
+]
+NAMES = [None, "ann", "Bob", "a%_b", "o'neil\\"]
+COUNTS = [None, 0, 1, 2, 7, 2**60]
+STATUSES = [None, 0, 200, 404, 500]
+PICO_USD = [None, 0, 1, 150_000_000_000, 2_000_000_000_000]
+METADATA = [{}, {"env": "prod"}, {"env": "dev", "Tier": "42"}, {"ENV": "x", "tier": "prod"}, {"env": "", "n": "прод"}]
+HEADERS = [None, '{"X-Team": "blue", "n": 42}', '{"x-team": "red"}', '{"X-TEAM": "Red"}', "not json", "{}"]
 
-BODIES = st.builds(
-    Bodies,
-    prompt=st.none() | WORDS,
-    completion=st.none() | WORDS,
-    raw_request=st.sampled_from(['{"a": 1}', "not json", ""]),
-    request_headers=HEADERS,
-)
+Pick = Callable[[Sequence[Any]], Any]
 
 
-@st.composite
-def one_row(draw: st.DrawFn, number: int) -> RequestLog:
-    """A row with an id of its own."""
-    created_at = draw(TIMES)
+def _row(pick: Pick, number: int) -> RequestLog:
+    created_at = pick(TIMES)
     return a_request_log(
-        project=ProjectId(draw(st.sampled_from(["shop", "bank"]))),
+        project=ProjectId(pick(["shop", "bank"])),
         created_at=created_at,
         id=an_id(created_at, number),
-        updated_at=created_at + draw(st.sampled_from([0, 1])),
-        duration_ms=draw(DURATIONS),
-        model_requested=draw(NAMES),
-        status_code=draw(STATUSES),
-        streamed=draw(st.booleans()),
-        cached=draw(st.booleans()),
-        provider_response_id=draw(st.none() | WORDS),
-        user_id=draw(NAMES),
-        metadata=tuple(draw(METADATA).items()),
-        input_tokens=draw(COUNTS),
-        output_tokens=draw(COUNTS),
-        total_tokens=draw(COUNTS),
-        cost=draw(PICO_USD),
-        http_ip=draw(st.none() | st.sampled_from(["10.0.0.1", "10.0.0.2"])),
-        http_method=draw(st.none() | st.sampled_from(["GET", "POST"])),
-        bodies=draw(BODIES),
+        duration_ms=pick([None, 0.0, 0.1, 100.25, 1e9]),
+        model_requested=pick(NAMES),
+        streamed=pick([True, False]),
+        cached=pick([True, False]),
+        provider_response_id=pick(TEXTS_STORED) or None,
+        input_tokens=pick(COUNTS),
+        output_tokens=pick(COUNTS),
+        http_ip=pick([None, "10.0.0.1", "10.0.0.2"]),
+        http_method=pick([None, "GET", "POST"]),
+        **_changeable(pick, created_at),
     )
+
+
+def _changeable(pick: Pick, created_at: int) -> dict[str, Any]:
+    return {
+        "updated_at": created_at + pick([0, 1, 2]),
+        "status_code": pick(STATUSES),
+        "user_id": pick(NAMES),
+        "total_tokens": pick(COUNTS),
+        "cost": pick(PICO_USD),
+        "metadata": tuple(pick(METADATA).items()),
+        "bodies": Bodies(
+            prompt=pick(TEXTS_STORED),
+            completion=pick(TEXTS_STORED),
+            raw_request=pick(['{"a": 1}', "not json", ""]),
+            request_headers=pick(HEADERS),
+        ),
+    }
+
+
+def _written_again(pick: Pick, log: RequestLog) -> RequestLog:
+    kind = pick(["copy", "update", "update", "deletion"])
+    if kind == "copy":
+        return log
+    if kind == "deletion":
+        return replace(log, version=log.version + 2, is_deleted=True)
+    return replace(log, version=log.version + 1, **_changeable(pick, log.created_at))
+
+
+def many_rows(count: int, seed: int) -> list[RequestLog]:
+    """The same rows whenever the seed is the same; half of them are written a second time, in some order."""
+    random = Random(seed)
+    rows = [_row(random.choice, number) for number in range(count)]
+    again = [_written_again(random.choice, log) for log in rows if random.choice([True, False])]
+    return random.sample([*rows, *again], len(rows) + len(again))
 
 
 @st.composite
 def writes(draw: st.DrawFn) -> list[list[RequestLog]]:
     """Batches of rows: first versions, then updates, deletions and copies of what was written before, in any order."""
-    first = [draw(one_row(number)) for number in range(draw(st.integers(0, 10)))]
-    again = [draw(_repetition(log)) for log in first if draw(st.booleans())]
+
+    def pick(values: Sequence[Any]) -> Any:
+        return draw(st.sampled_from(values))
+
+    first = [_row(pick, number) for number in range(draw(st.integers(0, 10)))]
+    again = [_written_again(pick, log) for log in first if draw(st.booleans())]
     mixed = draw(st.permutations(first + again))
     cut = draw(st.integers(0, len(mixed)))
     return [batch for batch in (mixed[:cut], mixed[cut:]) if batch]
 
 
-@st.composite
-def _repetition(draw: st.DrawFn, log: RequestLog) -> RequestLog:
-    kind = draw(st.sampled_from(["copy", "update", "deletion"]))
-    if kind == "copy":
-        return log
-    if kind == "deletion":
-        return replace(log, version=log.version + 2, is_deleted=True)
-    return replace(
-        log,
-        version=log.version + 1,
-        updated_at=log.updated_at + 1,
-        status_code=draw(STATUSES),
-        user_id=draw(NAMES),
-        cost=draw(PICO_USD),
-        metadata=tuple(draw(METADATA).items()),
-        bodies=draw(BODIES),
-    )
-
-
+WORDS = st.text(st.sampled_from("aAbB%_\\'`\"яЯ日😀 \n\t"), max_size=3)
 TEXT_FIELDS = [
     "user_id",
     "model",
@@ -101,7 +123,10 @@ NUMBER_FIELDS = ["status", "tokens", "prompt_tokens", "completion_tokens", "cost
 ORDERED = ["=", "!=", "<", "<=", ">", ">="]
 PARTS = ["contains", "beginsWith", "endsWith", "doesNotContain", "doesNotBeginWith", "doesNotEndWith"]
 NUMBERS = st.sampled_from([0, 1, 2, 200, 404, -1, 0.15, 0.1, 100.25, 7.5, 2, 10**15, 10**25, "200", "1e3", "-0.5"])
-TEXTS = st.sampled_from(["ann", "Bob", "%", "b", "", "prod", "o", "blue", "10.0.0.1", 42, "POST", "прод"]) | WORDS
+TEXTS = (
+    st.sampled_from(["ann", "red", "Red", "Bob", "%", "b", "", "prod", "o", "blue", "10.0.0.1", 42, "POST", "прод"])
+    | WORDS
+)
 
 
 def _comparison(fields: list[str], operators: list[str], values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -132,7 +157,7 @@ def _comparison(fields: list[str], operators: list[str], values: st.SearchStrate
 RULES = (
     _comparison(TEXT_FIELDS, ORDERED + PARTS, TEXTS)
     | _comparison(NUMBER_FIELDS, ORDERED, NUMBERS)
-    | _comparison(["createdAt", "updatedAt"], ORDERED, TIMES)
+    | _comparison(["createdAt", "updatedAt"], ORDERED, st.sampled_from(TIMES))
     | st.fixed_dictionaries(
         {
             "field": st.sampled_from(["cached", "streamed"]),
@@ -144,7 +169,8 @@ RULES = (
         {
             "field": st.just("id"),
             "operator": st.sampled_from(ORDERED + PARTS),
-            "value": TIMES.map(lambda ms: an_id(ms, 1)) | st.sampled_from(["0", "019", "-"]),
+            "value": st.sampled_from([an_id(ms, number) for ms in TIMES for number in (1, 5)])
+            | st.sampled_from(["0", "019", "-"]),
         }
     )
 )

@@ -71,6 +71,7 @@ class MemoryBlobs:
 class QueryService:
     """What a test needs of the service: its store to put rows into, its address to ask, its keys."""
 
+    dsn: str
     pool: ClickHousePool
     store: ClickHouseStore
     keys: TestKeys
@@ -127,6 +128,6 @@ def query_service(dsn: str, folder: Path, caps: QueryCaps | None = None) -> Iter
     blobs = MemoryBlobs()
     app = create_app(settings, pool=pool, keys=KeyRing(keys.file), blobs=blobs, clock=lambda: A_NOW)
     try:
-        yield QueryService(pool, ClickHouseStore(pool), keys, blobs, app)
+        yield QueryService(dsn, pool, ClickHouseStore(pool), keys, blobs, app)
     finally:
         pool.close()

@@ -1,0 +1,1 @@
+"""Believable traffic for a running LLM Ledger: what the calls say, how each API reports them, and the sending."""

@@ -1,0 +1,161 @@
+"""Group commit: everybody gets their own answer, whatever happens to the others."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from ledger.bus.group_commit import GroupCommit
+from ledger.errors import BusUnavailable
+
+
+@dataclass
+class Disk:
+    """A commit that the test lets through, refuses or keeps waiting."""
+
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    groups: list[list[int]] = field(default_factory=list)
+    refusal: Exception | None = None
+    answers_too_few: bool = False
+
+    async def commit(self, items: Sequence[int]) -> list[int]:
+        self.groups.append(list(items))
+        self.started.set()
+        await self.gate.wait()
+        if self.refusal:
+            raise self.refusal
+        return [-item for item in items][: -1 if self.answers_too_few else None]
+
+
+def a_queue(disk: Disk, max_bytes: int = 1000, deadline: float = 60.0) -> GroupCommit[int, int]:
+    return GroupCommit(disk.commit, size=lambda item: item, max_bytes=max_bytes, deadline=deadline)
+
+
+async def submitted(queue: GroupCommit[int, int], *items: int) -> list[asyncio.Task[int]]:
+    """A sender for each item, all of them waiting."""
+    tasks = [asyncio.create_task(queue.submit(item)) for item in items]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_each_item_gets_its_own_result() -> None:
+    disk = Disk()
+    disk.gate.set()
+    queue = a_queue(disk)
+    assert await asyncio.gather(*(queue.submit(item) for item in range(50))) == [-item for item in range(50)]
+
+
+async def test_while_one_commit_is_under_way_the_next_one_fills() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    first = await submitted(queue, 1)
+    await disk.started.wait()
+    rest = await submitted(queue, 2, 3, 4)
+    disk.gate.set()
+    assert await asyncio.gather(*first, *rest) == [-1, -2, -3, -4]
+    assert disk.groups == [[1], [2, 3, 4]]
+
+
+async def test_a_group_holds_no_more_bytes_than_it_may_unless_one_item_does() -> None:
+    disk = Disk()
+    queue = a_queue(disk, max_bytes=10)
+    tasks = await submitted(queue, 5, 5, 1, 50, 9, 2)
+    disk.gate.set()
+    await asyncio.gather(*tasks)
+    assert disk.groups == [[5, 5], [1], [50], [9], [2]]
+
+
+async def test_an_error_is_the_answer_of_its_group_only() -> None:
+    disk = Disk(refusal=OSError("disk full"))
+    disk.gate.set()
+    queue = a_queue(disk)
+    for answer in await asyncio.gather(queue.submit(1), queue.submit(2), return_exceptions=True):
+        assert answer is disk.refusal
+    disk.refusal = None
+    assert await queue.submit(3) == -3
+
+
+async def test_a_commit_that_loses_count_is_an_error_of_its_group_only() -> None:
+    disk = Disk(answers_too_few=True)
+    disk.gate.set()
+    queue = a_queue(disk)
+    with pytest.raises(ValueError, match="zip"):
+        await queue.submit(1)
+    disk.answers_too_few = False
+    assert await queue.submit(2) == -2
+
+
+async def test_an_item_that_waits_beyond_the_deadline_is_surely_not_committed() -> None:
+    disk = Disk()
+    queue = a_queue(disk, deadline=0.01)
+    handed, *_ = await submitted(queue, 1)
+    await disk.started.wait()
+    with pytest.raises(BusUnavailable, match="Not handed over, retry"):
+        await queue.submit(2)
+    with pytest.raises(BusUnavailable, match="Not confirmed, retry"):
+        await handed
+    disk.gate.set()
+    await queue.close()
+    assert disk.groups == [[1]]
+
+
+async def test_a_sender_that_goes_away_while_waiting_is_left_out() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    first = await submitted(queue, 1)
+    await disk.started.wait()
+    gone, kept = await submitted(queue, 2, 3)
+    gone.cancel()
+    disk.gate.set()
+    assert await asyncio.gather(*first, kept) == [-1, -3]
+    assert disk.groups == [[1], [3]]
+
+
+async def test_when_all_that_wait_go_away_nothing_is_committed() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    first = await submitted(queue, 1)
+    await disk.started.wait()
+    (gone,) = await submitted(queue, 2)
+    gone.cancel()
+    disk.gate.set()
+    await asyncio.gather(*first)
+    await queue.close()
+    assert disk.groups == [[1]]
+
+
+async def test_a_sender_that_goes_away_during_the_commit_harms_nobody() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    gone, kept = await submitted(queue, 1, 2)
+    await disk.started.wait()
+    gone.cancel()
+    await asyncio.sleep(0)
+    disk.gate.set()
+    assert await kept == -2
+
+
+async def test_an_error_does_not_reach_a_sender_that_went_away() -> None:
+    disk = Disk(refusal=OSError("disk full"))
+    queue = a_queue(disk)
+    (gone,) = await submitted(queue, 1)
+    await disk.started.wait()
+    gone.cancel()
+    await asyncio.sleep(0)
+    disk.gate.set()
+    await queue.close()
+    assert gone.cancelled()
+
+
+async def test_closing_waits_for_everything_that_waits() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    tasks = await submitted(queue, 1)
+    await disk.started.wait()
+    tasks += await submitted(queue, 2)
+    closing = asyncio.create_task(queue.close())
+    disk.gate.set()
+    await closing
+    assert [task.result() for task in tasks] == [-1, -2]

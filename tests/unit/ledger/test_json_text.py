@@ -1,0 +1,133 @@
+"""What is fit to be parsed at every later stage, judged without parsing."""
+
+import json
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.errors import Invalid, TooDeep
+from ledger.json_text import MAX_DEPTH, check_json_text
+
+EDGES = [0, 1, -1, 2**53, 2**63 - 1, -(2**63), 0.5, 1e308, -1e308, 1e-320]
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.sampled_from(EDGES) | st.text()
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(LEAVES | FLOATS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+
+
+def fault_of(body: bytes) -> type[Exception] | None:
+    try:
+        check_json_text(body)
+    except Invalid as error:
+        return type(error)
+    return None
+
+
+@given(VALUES, st.booleans())
+def test_ordinary_json_is_fit(value: object, ascii_only: bool) -> None:
+    check_json_text(json.dumps(value, ensure_ascii=ascii_only).encode())
+
+
+def nested(depth: int, seed: int) -> bytes:
+    """Lists and objects in one another, mixed by chance."""
+    chance = random.Random(seed)
+    opened, closed = b"", b""
+    for _ in range(depth):
+        is_list = chance.random() < 0.5
+        opened += b"[1," if is_list else b'{"[":'
+        closed = (b"]" if is_list else b"}") + closed
+    return opened + b"{}"[: 2 * (depth == 0)] + b"0" * (depth > 0) + closed
+
+
+@given(st.integers(0, 3 * MAX_DEPTH), st.integers())
+def test_nesting_is_counted_exactly_whatever_is_nested_in_what(depth: int, seed: int) -> None:
+    expected = TooDeep if depth > MAX_DEPTH else None
+    assert fault_of(nested(depth, seed)) is expected
+
+
+def test_brackets_in_texts_do_not_count() -> None:
+    check_json_text(json.dumps({"a": "[" * 1000, "b": ['\\"[', "]{" * 100]}).encode())
+    check_json_text(b'{"a":"' + rb"\"[" * 1000 + b'"}')
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 65, b"]" * 65 + b"[" * 65, b"[" * 66 + b"]" * 65, b'["' + b"[" * 70, b"{" * 70 + b'"']
+)
+def test_brackets_that_do_not_match_are_refused_or_left_to_the_parser(body: bytes) -> None:
+    assert fault_of(body) in {TooDeep, None}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1.7976931348623157e308",
+        "0.12345678901234567890123456789",
+        "-0.00000000000000000000000000001",
+        "12345678901234567890.5",
+        "1e-400",
+        "1E+0000000000000000000001",
+        "123456789012345678901234567890e0",
+    ],
+)
+def test_numbers_within_64_bits_or_a_double_are_fit(number: str) -> None:
+    check_json_text(b'{"a":%s,"b":[%s]}' % (number.encode(), number.encode()))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9223372036854775808",
+        "-9223372036854775809",
+        "1" * 400,
+        "1e309",
+        "-1e309",
+        "0.1e400",
+        "1E+999",
+        "1" * 310 + ".5",
+        "1" * 300 + "e50",
+    ],
+)
+def test_numbers_beyond_are_refused_by_name(number: str) -> None:
+    with pytest.raises(Invalid, match=f"^The number {re.escape(number[:24])} is out of range"):
+        check_json_text(b'{"a":%s}' % number.encode())
+
+
+def test_numbers_in_texts_do_not_count() -> None:
+    check_json_text(b'{"1e999":"1e999","a":"%s"}' % (b"9" * 400))
+
+
+@given(st.integers(-(10**40), 10**40))
+def test_an_integer_is_fit_when_64_bits_hold_it(number: int) -> None:
+    expected = None if -(2**63) <= number < 2**63 else Invalid
+    assert fault_of(b"[%d]" % number) is expected
+
+
+@given(st.binary())
+def test_any_bytes_are_fit_or_invalid(body: bytes) -> None:
+    assert fault_of(body) in {None, Invalid, TooDeep}
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"a":"\xed\xa0\x80"}', b"\xc3"])
+def test_what_is_not_utf8_is_refused_with_its_place(body: bytes) -> None:
+    with pytest.raises(Invalid, match="not UTF-8"):
+        check_json_text(body)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"[" * 65 + b'"' + b'\\"' * 2_000_000,
+        b"[" * 65 + b'"' + b'\\"' * 2_000_000 + b"\\",
+        b"[1e1,1." + b"1" * 4_000_000 + b"]",
+        b"[1e1," + b"1." * 2_000_000 + b"]",
+        b"[1e1," + b"11111111111111111." * 200_000 + b"]",
+        b"[" * 4_000_000,
+    ],
+    ids=["unclosed text", "unclosed text and escape", "long fraction", "points", "long integers", "brackets"],
+)
+def test_hostile_text_costs_no_more_than_its_length(hostile: bytes) -> None:
+    fault_of(hostile)  # anything quadratic would run for hours
