@@ -1,5 +1,6 @@
 """The standalone's folder: what lies where in it, and who may use it at a time."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -57,18 +58,32 @@ class DataFolder:
         return self.root / "run.json"
 
     def make(self) -> None:
-        """Make the folder, private to its owner. One that is there stays as it is: another process may be at work."""
+        """Make the folder and the engine's own, private. What is there stays as it is: a process may be at work."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.store.mkdir(exist_ok=True, mode=0o700)
 
     def prepare(self) -> None:
         """Make what is in the folder, private too, and empty the temporary folder. For the only process on it."""
         (self.root / "blobs").mkdir(exist_ok=True, mode=0o700)
-        self.store.mkdir(exist_ok=True, mode=0o700)
         self.engine_config.write_text(files("deploy").joinpath("chdb-engine.xml").read_text())
         temporary = self.root / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)  # inserts pass through files, which a kill leaves behind
         temporary.mkdir(mode=0o700)
         tempfile.tempdir = str(temporary)
+
+    def is_in_use(self) -> bool:
+        """Whether a process runs on the folder: then it holds the log's lock."""
+        try:
+            descriptor = os.open(self.log.with_name(f"{self.log.name}.lock"), os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def first_key(self) -> str | None:
         """On the first start: make a project and a key, and return the key. None when there are keys."""

@@ -16,6 +16,7 @@ from ingest_api.errors import SenderGone, TooSlow
 from ingest_api.settings import IngestSettings
 from ledger.errors import TooLarge, Unavailable
 from ledger.inflating import inflate, normal_encoding
+from ledger.json_text import readable
 
 T = TypeVar("T")
 
@@ -97,8 +98,8 @@ class BodyReader:
             decoded = await asyncio.to_thread(inflate, body.wire, body.encoding, cap)
             charge.add(len(decoded))
         if len(decoded) > self.settings.thread_above_bytes:
-            return await asyncio.to_thread(judge, decoded)
-        return judge(decoded)
+            return await asyncio.to_thread(lambda: judge(readable(decoded)))
+        return judge(readable(decoded))
 
     async def _collect(self, receive: Callable[[], Awaitable[Any]], charge: Charge, cap: int) -> bytes:
         latest = asyncio.get_running_loop().time() + self.settings.body_grace_seconds

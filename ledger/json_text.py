@@ -25,6 +25,27 @@ _DIGITS_AND_EXPONENTS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x65 if byte in 
 _INT64 = range(-(2**63), 2**63)
 
 
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+_REPLACEMENT = rb"\ufffd"
+
+
+def readable(body: bytes) -> bytes:
+    """The body with every escape of half a character replaced by that of U+FFFD, which is as long.
+
+    JavaScript writes such an escape where a text was cut inside of an emoji. It is no character, so no later stage
+    could read the report; refusing the report for it would lose the rest of it too.
+    """
+    if _LONE_SURROGATE.search(body) is None:
+        return body
+    return _ESCAPE.sub(lambda found: _REPLACEMENT if found.group("lone") else found.group(), body)
+
+
 def check_json_text(body: bytes) -> None:
     """Return when the text is fit to be parsed. Raises `Invalid` or `TooDeep`; never anything else."""
     try:

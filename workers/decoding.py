@@ -15,7 +15,7 @@ from ledger.dialects import cut
 from ledger.errors import Invalid, UnknownVersion
 from ledger.inflating import inflate
 from ledger.instants import EARLIEST_STORED_MS, LATEST_STORED_MS
-from ledger.json_text import check_json_text
+from ledger.json_text import check_json_text, readable
 from ledger.report import Envelope
 from ledger.report import decode as decode_envelope
 from ledger.settings import MAX_BODY_BYTES
@@ -48,7 +48,7 @@ class Accepted:
 
     delivery: Delivery
     envelope: Envelope
-    body: bytes  # inflated
+    body: bytes  # inflated, and readable
 
     @property
     def identity(self) -> Identity:
@@ -77,7 +77,7 @@ def decode(delivery: Delivery) -> Accepted | Rejected:
     if fault:
         return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, fault)
     try:
-        body = inflate(delivery.body or b"", envelope.content_encoding, MAX_BODY_BYTES) or b"{}"
+        body = readable(inflate(delivery.body or b"", envelope.content_encoding, MAX_BODY_BYTES)) or b"{}"
         check_json_text(body)
         cut(body)
     except Invalid as error:

@@ -21,10 +21,7 @@ class Failed(click.ClickException):
 
 def configuration() -> Configuration:
     """Everything that was set, with a warning on stderr for each name that nothing reads."""
-    try:
-        found = load(os.environ, Path.cwd())
-    except LedgerError as error:
-        raise Failed(str(error)) from error
+    found = _loaded()
     for line in warnings(found):
         tell(f"Warning: {line}")
     return found
@@ -37,7 +34,14 @@ def values(**flags: str | None) -> dict[str, str]:
 
 def folder(data: Path | None) -> DataFolder:
     """The standalone's data folder: the flag, else the settings, else the user's own."""
-    return DataFolder(data.expanduser() if data else data_folder(os.environ, configuration()))
+    return DataFolder(data.expanduser() if data else data_folder(os.environ, _loaded()))
+
+
+def _loaded() -> Configuration:
+    try:
+        return load(os.environ, Path.cwd())
+    except LedgerError as error:
+        raise Failed(str(error)) from error
 
 
 def tell(message: str) -> None:

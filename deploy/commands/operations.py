@@ -11,14 +11,16 @@ import rich_click as click
 from clickhouse_connect.driver import Client
 
 from deploy.commands.context import Failed, configuration, data_option, folder, json_option, show, tell, values
+from deploy.data_folder import DataFolder
 from ledger.bus.kafka_topics import ensure_topics
 from ledger.errors import LedgerError, StoreUnavailable
-from ledger.settings import SECRETS, KafkaSection, known_variables, read_section
+from ledger.settings import PREFIX, SECRETS, KafkaSection, known_variables, read_section
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.migrations import Migration, Workflow, available, check, drive
 from ledger.store.migrations import migrate as migration
 
 RETRY_SECONDS = 1.0
+HIDDEN = SECRETS | {f"{PREFIX}API_KEY"}
 
 
 @click.command()
@@ -34,7 +36,7 @@ RETRY_SECONDS = 1.0
 def migrate(only_check: bool, wait_seconds: float, data: Path | None) -> None:
     """Bring the store's schema up to date. Safe to run again."""
     dsn = None if data else values().get("LLMLEDGER_STORE__DSN")
-    pool = ClickHousePool(dsn or folder(data).store_dsn, threads=1)
+    pool = ClickHousePool(dsn or _store_of(folder(data)), threads=1)
     deadline = time.monotonic() + wait_seconds
     try:
         while True:
@@ -47,6 +49,14 @@ def migrate(only_check: bool, wait_seconds: float, data: Path | None) -> None:
     finally:
         pool.close()
     tell("The schema is up to date." if only_check or not missing else f"Applied migrations {missing}.")
+
+
+def _store_of(data: DataFolder) -> str:
+    """The DSN of a folder that no process runs on."""
+    if data.is_in_use():
+        raise Failed(f"A running llmledger uses {data.root} and keeps its schema up to date itself. Stop it first.")
+    data.make()
+    return data.store_dsn
 
 
 def _migrated(pool: ClickHousePool, only_check: bool, deadline: float) -> list[int]:
@@ -96,7 +106,7 @@ def config_show(as_json: bool) -> None:
     """Every setting that is set, where it came from, secrets masked; then the names that are not set."""
     found = configuration()
     rows = {
-        name: {"value": "***" if name in SECRETS else value.text, "origin": value.origin}
+        name: {"value": "***" if name in HIDDEN else value.text, "origin": value.origin}
         for name, value in sorted(found.items())
     }
     unset = sorted(known_variables() - found.keys())

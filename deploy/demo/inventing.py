@@ -11,7 +11,7 @@ from random import Random
 from deploy.demo.calls import Call, Failure, Session, Streaming, Tokens
 from deploy.demo.deck import Deck
 from deploy.demo.models import MODELS, Dialect, Model, Shape
-from deploy.demo.prose import SCENES, Exchange, catalogue
+from deploy.demo.prose import PHOTOS, PICTURES, SCENES, Exchange, Scene, catalogue
 from ledger.clock import Clock, to_milliseconds
 
 _BYTES_PER_TOKEN = 4
@@ -69,15 +69,21 @@ class Inventor:
                 at = call.received_at + self._chance.randint(5_000, 90_000)
 
     def _session(self) -> Session:
-        scene = self._scenes.draw()
+        model = self._models.draw()
+        scene = self._scene_for(model)
         return Session(
             id=f"sess_{self._chance.getrandbits(48):012x}",
             user=f"user:{1000 + int(_USERS * self._chance.random() ** 2)}",  # some make many more calls than others
             environment=self._environments.draw(),
-            model=self._models.draw(),
+            model=model,
             scene=scene,
             system=f"{scene.system}\n\n{_CATALOGUE}" if self._long_prompts.draw() else scene.system,
         )
+
+    def _scene_for(self, model: Model) -> Scene:
+        if model.sees:
+            return PHOTOS
+        return PICTURES if model.shape is Shape.IMAGE else self._scenes.draw()
 
     def _call(self, session: Session, earlier: tuple[Exchange, ...], exchange: Exchange, moment: "_Moment") -> Call:
         model, failure = session.model, self._failures.draw()

@@ -178,6 +178,27 @@ SCENES = (
 """Emoji, right-to-left text and scripts without spaces are among them on purpose: they are what real logs hold."""
 
 
+PICTURES = _scene(
+    "catalogue-pictures",
+    "",
+    ("An oak table in a bright kitchen, morning light, no people", "A table by the window."),
+    ("The same table seen from above, set for six", "The table from above."),
+)
+"""What a model that draws is asked."""
+
+PHOTOS = _scene(
+    "damage-check",
+    "You look at photos of parcels and say whether the goods inside may be damaged.",
+    (
+        "The courier left it like this. Should I accept it?",
+        "One corner is pressed in and the tape was opened and closed again. Accept it with a written reservation, and"
+        " photograph the contents before you unpack them.",
+    ),
+    ("And this one?", "No damage is visible; the label is torn, but it can still be read."),
+)
+"""What a model that sees is asked."""
+
+
 _WARES = ("Table", "Shelf", "Chair", "Lamp", "Bench", "Cupboard", "Desk", "Mirror", "Stool", "Wardrobe")
 _WOODS = ("oak", "ash", "walnut", "pine", "beech")
 

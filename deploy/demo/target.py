@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from deploy.data_folder import FIRST_PROJECT, DataFolder
 from ledger.clock import Clock
@@ -37,7 +38,7 @@ class Wishes:
 @contextmanager
 def chosen_target(wishes: Wishes, data: DataFolder, clock: Clock) -> Iterator[Target]:
     """The target that is wished for, else the standalone that runs on the folder. Raises `Misconfigured`."""
-    url, project = (wishes.url or running_url(data)).rstrip("/"), wishes.project or FIRST_PROJECT
+    url, project = _base(wishes.url or running_url(data)), wishes.project or FIRST_PROJECT
     if wishes.key:
         yield Target(url, wishes.key, project)
     elif wishes.url:
@@ -45,6 +46,17 @@ def chosen_target(wishes: Wishes, data: DataFolder, clock: Clock) -> Iterator[Ta
     else:
         with temporary_key(data, project, clock) as key:
             yield Target(url, key, project)
+
+
+def _base(url: str) -> str:
+    """The address that paths are put behind. Raises `Misconfigured` when it is none."""
+    try:
+        is_one = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise Misconfigured(f"{url} is not an address. Write it like http://127.0.0.1:8000.")
+    return url.rstrip("/")
 
 
 def running_url(data: DataFolder) -> str:

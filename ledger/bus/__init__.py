@@ -49,7 +49,7 @@ class Publisher(Protocol):
     async def publish(self, record: Record) -> Position:
         """Return once the record is durable. Raises `BusUnavailable` when that was not confirmed in time.
 
-        After `BusUnavailable` the record may or may not be on the bus, unless its text says that it was not handed over.
+        The record may be on the bus all the same, unless the error's text says that it was not handed over.
         """
 
     async def close(self) -> None:

@@ -95,7 +95,7 @@ def seeded(started_ledger: StartedLedger) -> tuple[Access, Mapping[str, str]]:
     return access, ids
 
 
-def named(recorded: list[Recorded]) -> Any:
+def named(recorded: list[Recorded]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("recorded", recorded, ids=[one.name for one in recorded])
 
 
@@ -137,9 +137,7 @@ def test_a_report_is_listed_in_the_documented_form(recorded: Recorded, replayed:
 
 
 @named(LISTINGS)
-def test_a_listing_shows_what_its_conditions_say(
-    recorded: Recorded, seeded: tuple[Access, Mapping[str, str]]
-) -> None:
+def test_a_listing_shows_what_its_conditions_say(recorded: Recorded, seeded: tuple[Access, Mapping[str, str]]) -> None:
     access, ids = seeded
     answer = recorded.sent_to(access)
     assert answer.status_code == recorded.expected["status"]

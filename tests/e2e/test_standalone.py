@@ -88,7 +88,7 @@ def test_a_second_start_finds_the_data_and_prints_no_key(tmp_path: Path) -> None
 
     with running(tmp_path) as second:
         assert second.first_key is None
-        assert key not in "\n".join(second.banner)
+        assert str(key) not in "\n".join(second.banner)
         assert second.access(key).requests() == rows
 
 

@@ -57,7 +57,7 @@ class Access:
         return requests
 
     def wait_for_requests(self, count: int) -> list[Row]:
-        """What the listing shows, once it shows at least `count`. Fails when it does not within the time."""
+        """What the listing shows, once it shows at least `count`. Fails when the time is over."""
         shown: list[Row] = []
 
         def enough() -> bool:
@@ -68,7 +68,7 @@ class Access:
         return shown
 
     def wait_for_entry(self, record_id: str, until: Callable[[Row], bool] = bool) -> Row:
-        """All that is stored of a call, once it is there and `until` says so. Fails when it does not within the time."""
+        """All that is stored of a call, once it is there and `until` says so. Fails when the time is over."""
         answers: list[httpx.Response] = []
 
         def there() -> bool:

@@ -41,8 +41,9 @@ class RememberingStore:
         return sorted(found, key=lambda patch: patch.position)
 
     async def rows(self, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
-        """The current row of each key that has one."""
-        return [self.row(key, with_bodies=with_bodies) for key in keys if key in self.lists]
+        """The current row of each key that has one; deleted rows are not returned."""
+        found = [self.row(key, with_bodies=with_bodies) for key in keys if key in self.lists]
+        return [row for row in found if not row.is_deleted]
 
     async def insert_key_entries(self, entries: Sequence[KeyEntry], token: str) -> None:
         """Remember the entries."""

@@ -4,12 +4,13 @@ import json
 import random
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid, TooDeep
-from ledger.json_text import MAX_DEPTH, check_json_text
+from ledger.json_text import MAX_DEPTH, check_json_text, readable
 
 EDGES = [0, 1, -1, 2**53, 2**63 - 1, -(2**63), 0.5, 1e308, -1e308, 1e-320]
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.sampled_from(EDGES) | st.text()
@@ -131,3 +132,28 @@ def test_what_is_not_utf8_is_refused_with_its_place(body: bytes) -> None:
 )
 def test_hostile_text_costs_no_more_than_its_length(hostile: bytes) -> None:
     fault_of(hostile)  # anything quadratic would run for hours
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (rb'{"a":"cut \ud83d"}', rb'{"a":"cut \ufffd"}'),
+        (rb'{"a":"\uDE00 first"}', rb'{"a":"\ufffd first"}'),
+        (rb'{"a":"\ud83d\ud83d\ude00"}', rb'{"a":"\ufffd\ud83d\ude00"}'),
+        (rb'{"a":"\ud83d\ude00\ude00"}', rb'{"a":"\ud83d\ude00\ufffd"}'),
+        (rb'{"a":"whole \ud83d\ude00"}', rb'{"a":"whole \ud83d\ude00"}'),
+        (rb'{"a":"no escape \\ud83d"}', rb'{"a":"no escape \\ud83d"}'),
+        (rb'{"a":"\\\ud83d"}', rb'{"a":"\\\ufffd"}'),
+    ],
+)
+def test_half_a_character_becomes_the_replacement_character_and_nothing_else_changes(sent: bytes, read: bytes) -> None:
+    assert readable(sent) == read
+    msgspec.json.decode(readable(sent))
+
+
+@given(st.text(st.characters(categories=["Cs", "Ll", "So"])))
+def test_every_text_that_a_script_can_hold_is_readable(text: str) -> None:
+    sent = json.dumps({"a": text}).encode()
+    expected = json.loads(readable(sent))["a"].encode("utf-8", "surrogatepass").decode("utf-8")
+    assert msgspec.json.decode(readable(sent))["a"] == expected
+    assert len(readable(sent)) == len(sent)

@@ -64,7 +64,7 @@ def test_secrets_are_not_shown() -> None:
     kafka = KafkaSection("k", sasl_password="hush")
     assert "hush" not in repr(kafka)
     assert "hush" not in repr(StoreSection("http://u:hush@h/d"))
-    assert SECRETS <= known_variables()
+    assert known_variables() >= SECRETS
 
 
 def test_every_field_of_every_section_is_a_known_variable() -> None:
