@@ -45,6 +45,9 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
+bench: $(VENV)/.installed-dev ## measure ingest, worker and list beside what their parts can do (about 3 minutes)
+	$(BIN)/python -m tests.bench
+
 kafka: $(VENV)/.installed-dev ## a real Apache Kafka on 127.0.0.1:9092, until Ctrl-C
 	$(BIN)/python -m tests.support.kafka_broker
 

@@ -18,7 +18,7 @@ from deploy.commands.operations import config, migrate, topics, version
 from deploy.commands.services import ingest_api, query_api, workers
 from deploy.standalone import StandaloneOptions, run_standalone
 from ledger.errors import LedgerError, Misconfigured
-from ledger.settings import BatchSection, ServerSection, read_section
+from ledger.settings import BatchSection, QueryCaps, ServerSection, read_section
 from ledger.telemetry import set_up_logging
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,9 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
     try:
         server = read_section(ServerSection, "SERVER", given)
         batch = read_section(BatchSection, "BATCH", given)
+        caps = read_section(QueryCaps, "QUERY", given)
         port_is_given = "LLMLEDGER_SERVER__PORT" in given
-        options = StandaloneOptions(folder(data), server.host, server.port, port_is_given, batch)
+        options = StandaloneOptions(folder(data), server.host, server.port, port_is_given, batch, caps)
         asyncio.run(run_standalone(options, say=lambda line: print(line, flush=True)))  # noqa: T201
     except Misconfigured as error:
         raise Failed(str(error)) from error

@@ -21,6 +21,7 @@ from ledger.settings import (
     BlobsSection,
     KafkaSection,
     KeysSection,
+    QueryCaps,
     ServerSection,
     StoreSection,
     read_section,
@@ -55,6 +56,7 @@ def query_settings(values: Mapping[str, str]) -> QuerySettings:
         keys=read_section(KeysSection, "KEYS", values),
         blobs=read_section(BlobsSection, "BLOBS", values),
         server=read_section(ServerSection, "SERVER", values, port=QUERY_PORT),
+        caps=read_section(QueryCaps, "QUERY", values),
     )
 
 

@@ -28,7 +28,15 @@ from ledger.bus.sqlite_log import Retention, SqliteLog
 from ledger.clock import system_clock
 from ledger.keys import KeyRing
 from ledger.prices.book import current_version
-from ledger.settings import BatchSection, BlobsSection, KeysSection, ServerSection, SqliteLogSection, StoreSection
+from ledger.settings import (
+    BatchSection,
+    BlobsSection,
+    KeysSection,
+    QueryCaps,
+    ServerSection,
+    SqliteLogSection,
+    StoreSection,
+)
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.migrations import available, drive, migrate
 from query_api.app import create_app as create_query_app
@@ -55,6 +63,7 @@ class StandaloneOptions:
     port: int
     port_is_given: bool
     batch: BatchSection
+    caps: QueryCaps
 
 
 async def run_standalone(options: StandaloneOptions, say: Callable[[str], None]) -> None:
@@ -99,6 +108,7 @@ class _Parts:
             keys=KeysSection(data.keys),
             blobs=BlobsSection(data.blobs_url),
             server=server,
+            caps=options.caps,
         )
         ingest = create_ingest_app(ingest_settings, publisher=self.bus, keys=self.keys, price_version=current_version())
         query = create_query_app(query_settings, pool=self.reading, keys=self.keys, blobs=ObstoreBlobs(data.blobs_url))

@@ -62,6 +62,15 @@ class BatchSection:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryCaps:
+    """`LLMLEDGER_QUERY__…`: what one statement may take. Beyond it: 422 with advice, never a shorter list."""
+
+    max_seconds: int = 20
+    max_memory_bytes: int = 2 * 1024**3
+    max_answer_bytes: int = 256 * 1024**2  # bodies of one answer, together
+
+
+@dataclass(frozen=True, slots=True)
 class KeysSection:
     """`LLMLEDGER_KEYS__FILE`: the file of hashed API keys."""
 
@@ -124,12 +133,13 @@ SECTIONS: Mapping[str, type] = {
     "STORE": StoreSection,
     "BATCH": BatchSection,
     "KEYS": KeysSection,
+    "QUERY": QueryCaps,
     "BLOBS": BlobsSection,
     "SERVER": ServerSection,
 }
 """Every section that is read from variables, by the name in them."""
 
-SECRETS = frozenset({variable_name("KAFKA", "sasl_password"), variable_name("STORE", "dsn")})
+SECRETS = frozenset({variable_name("KAFKA", "sasl_password"), variable_name("STORE", "dsn"), f"{PREFIX}API_KEY"})
 """Variables whose values are never shown, and that may be given as `<NAME>_FILE`."""
 
 OTHER_VARIABLES = frozenset({f"{PREFIX}{name}" for name in ("DATA", "LOG_FORMAT", "LOG_LEVEL", "URL", "API_KEY")})

@@ -13,6 +13,7 @@ _QUIETER = {
     "aiokafka": logging.CRITICAL,  # it repeats each failed connection; what we wait for, we say ourselves
     "faststream": logging.WARNING,
     "clickhouse_connect": logging.CRITICAL,  # it logs values that it cannot serialise
+    "urllib3": logging.ERROR,  # likewise
     "uvicorn": logging.WARNING,
 }
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

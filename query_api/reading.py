@@ -12,10 +12,10 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from ledger.ids import ProjectId, from_int, to_int
 from ledger.request_log import Bodies, RequestLog, RowKey
+from ledger.settings import QueryCaps
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.columns import ROW_COLUMNS, row_from, select_list
 from query_api.errors import TooExpensive
-from query_api.settings import QueryCaps
 from query_api.statements import TIME, Bound, Statement, time_text
 
 TOO_LONG = frozenset({159, 160})

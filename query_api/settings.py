@@ -2,16 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ledger.settings import BlobsSection, KeysSection, ServerSection, StoreSection
-
-
-@dataclass(frozen=True, slots=True)
-class QueryCaps:
-    """`LLMLEDGER_QUERY__…`: what one statement may take. Beyond it: 422 with advice, never a shorter list."""
-
-    max_seconds: int = 20
-    max_memory_bytes: int = 2 * 1024**3
-    max_answer_bytes: int = 256 * 1024**2  # bodies of one answer, together
+from ledger.settings import BlobsSection, KeysSection, QueryCaps, ServerSection, StoreSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ledger.errors import Invalid
-from ledger.json_text import check_json_text
+from ledger.json_text import check_json_text, readable
 from ledger.usage import Usage
 from workers.metering import read_service_tier, read_speed, read_usage
 from workers.streaming import read_stream
@@ -59,11 +59,12 @@ def decoded(text: str | None) -> Any:
 
 def _inner(text: str) -> Any:
     """JSON inside of a string. The check of the whole body did not look into it, so it has one of its own."""
+    body = readable(text.encode())
     try:
-        check_json_text(text.encode())
+        check_json_text(body)
     except Invalid:
         return None
-    return _json(text)
+    return _json(body.decode())
 
 
 def stream_in(value: Any) -> str | None:

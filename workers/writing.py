@@ -5,13 +5,14 @@ harmless: the batch is read again and the same rows are written again. Rows that
 (and only those) are singled out and given back.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from ledger.blobs import BlobStore
 from ledger.bus import Delivery, committable
 from ledger.errors import LedgerError
+from ledger.patch import KeyEntry, Patch
 from ledger.store import DataRefused, RequestLogStore
 from workers.decoding import RejectCode, Rejected
 from workers.folding import Fold, FoldedRow
@@ -34,13 +35,15 @@ class Lease:
         if not self.still_ours():
             raise NoLongerOurs
 
-    def token(self, rows: Sequence[FoldedRow]) -> str:
-        """Names this batch and these rows. A fold that came out differently has another token, never an old one."""
+    def token(self, rows: Sequence[FoldedRow], events: Iterable[KeyEntry | Patch] = ()) -> str:
+        """Names the batch and what is written. A fold that came out differently has another token, never an old one."""
         digest = blake2b(digest_size=16)
         starts = committable(self.batch)
         digest.update(repr((sorted(starts.items()), len(self.batch))).encode())
         for folded in rows:
             digest.update(f"{folded.row.project}/{folded.row.id}/{folded.row.version};".encode())
+        for event in events:
+            digest.update(f"{event.project}/{event.id}@{event.position};".encode())
         return digest.hexdigest()
 
 
@@ -48,7 +51,7 @@ async def write(
     fold: Fold, lease: Lease, store: RequestLogStore, blobs: BlobStore, policy: RetryPolicy
 ) -> list[Rejected]:
     """Write everything; when this returns it is durable, but for the deliveries that are given back as refused."""
-    token = lease.token(fold.rows)
+    token = lease.token(fold.rows, [*fold.entries, *fold.patches])
 
     async def step(action: Callable[[], Awaitable[None]]) -> None:
         async def attempt() -> None:
@@ -94,5 +97,6 @@ async def _refuse(
     """Take the row's patches of this batch out of force, else every later update of its id would fail with them."""
     if folded.patches:
         voided = [replace(patch, voidings=patch.voidings + 1) for patch in folded.patches]
-        await step(lambda: store.insert_patches(voided, f"{token}-voided"))
+        times = max(patch.voidings for patch in voided)
+        await step(lambda: store.insert_patches(voided, f"{token}-voided-{times}"))
     return [Rejected(event.delivery, RejectCode.ROW_REFUSED, str(refusal)) for event in folded.carries]

@@ -14,13 +14,12 @@ from deploy.commands.context import Failed, configuration, data_option, folder, 
 from deploy.data_folder import DataFolder
 from ledger.bus.kafka_topics import ensure_topics
 from ledger.errors import LedgerError, StoreUnavailable
-from ledger.settings import PREFIX, SECRETS, KafkaSection, known_variables, read_section
+from ledger.settings import SECRETS, KafkaSection, known_variables, read_section
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.migrations import Migration, Workflow, available, check, drive
 from ledger.store.migrations import migrate as migration
 
 RETRY_SECONDS = 1.0
-HIDDEN = SECRETS | {f"{PREFIX}API_KEY"}
 
 
 @click.command()
@@ -36,7 +35,7 @@ HIDDEN = SECRETS | {f"{PREFIX}API_KEY"}
 def migrate(only_check: bool, wait_seconds: float, data: Path | None) -> None:
     """Bring the store's schema up to date. Safe to run again."""
     dsn = None if data else values().get("LLMLEDGER_STORE__DSN")
-    pool = ClickHousePool(dsn or _store_of(folder(data)), threads=1)
+    pool = ClickHousePool(dsn or _store_of(folder(data), must_exist=only_check), threads=1)
     deadline = time.monotonic() + wait_seconds
     try:
         while True:
@@ -51,8 +50,10 @@ def migrate(only_check: bool, wait_seconds: float, data: Path | None) -> None:
     tell("The schema is up to date." if only_check or not missing else f"Applied migrations {missing}.")
 
 
-def _store_of(data: DataFolder) -> str:
+def _store_of(data: DataFolder, *, must_exist: bool) -> str:
     """The DSN of a folder that no process runs on."""
+    if must_exist and not data.store.exists():
+        raise Failed(f"There is no store in {data.root} yet. Run: llmledger migrate")
     if data.is_in_use():
         raise Failed(f"A running llmledger uses {data.root} and keeps its schema up to date itself. Stop it first.")
     data.make()
@@ -67,7 +68,7 @@ def _migrated(pool: ClickHousePool, only_check: bool, deadline: float) -> list[i
             return pool.run_here(partial(_run, plan))
         except StoreUnavailable as error:
             if time.monotonic() >= deadline:
-                raise Failed(str(error)) from error
+                raise Failed(f"{error} Is LLMLEDGER_STORE__DSN right, and does the store run?") from error
             time.sleep(RETRY_SECONDS)
         except LedgerError as error:
             raise Failed(str(error)) from error
@@ -106,7 +107,7 @@ def config_show(as_json: bool) -> None:
     """Every setting that is set, where it came from, secrets masked; then the names that are not set."""
     found = configuration()
     rows = {
-        name: {"value": "***" if name in HIDDEN else value.text, "origin": value.origin}
+        name: {"value": "***" if name in SECRETS else value.text, "origin": value.origin}
         for name, value in sorted(found.items())
     }
     unset = sorted(known_variables() - found.keys())

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.ids import ProjectId
 from ledger.request_log import Bodies
-from query_api.settings import QueryCaps
+from ledger.settings import QueryCaps
 from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.query_service import QueryService, query_service
 

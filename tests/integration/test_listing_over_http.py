@@ -7,12 +7,12 @@ import pytest
 
 from ledger.ids import ProjectId
 from ledger.request_log import Bodies
+from ledger.settings import QueryCaps
 from query_api import listing
 from query_api.filter_text import parse_filter
 from query_api.parameters import Conditions
 from query_api.reach import Reach
 from query_api.reading import Reader
-from query_api.settings import QueryCaps
 from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.chdb_fixtures import with_schema
 from tests.support.listing_model import Asked, expected

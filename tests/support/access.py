@@ -11,6 +11,7 @@ Row = dict[str, Any]
 
 WAIT_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
+_CALL: Mapping[str, Any] = {"timeout": WAIT_SECONDS, "verify": False}  # plain HTTP: loading certificates takes longest
 
 
 def at_last(look: Callable[[], bool], seconds: float = WAIT_SECONDS) -> bool:
@@ -31,7 +32,7 @@ class Access:
 
     def get(self, path: str, **params: str | int) -> httpx.Response:
         """The answer to a GET with this key."""
-        return httpx.get(f"{self.url}{path}", params=params or None, headers=self.bearer(), timeout=WAIT_SECONDS)
+        return httpx.get(f"{self.url}{path}", params=params or None, headers=self.bearer(), **_CALL)
 
     def report(self, body: Any, headers: Mapping[str, str] | None = None) -> str:
         """Report a call of the OpenPipe family; the id of what was accepted."""
@@ -43,7 +44,7 @@ class Access:
         """The answer to a POST with this key in every family's header. Bytes go as they are, all else as JSON."""
         own = {**self.bearer(), "x-api-key": self.key, "x-pezzo-api-key": self.key, "x-pezzo-project-id": self.project}
         sent = {"content": body} if isinstance(body, bytes) else {"json": body}
-        return httpx.post(f"{self.url}{path}", headers=own | dict(headers or {}), timeout=WAIT_SECONDS, **sent)
+        return httpx.post(f"{self.url}{path}", headers=own | dict(headers or {}), **sent, **_CALL)
 
     def bearer(self) -> dict[str, str]:
         """The headers that carry the key."""

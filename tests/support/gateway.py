@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
@@ -29,8 +28,7 @@ class Forward:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Read the request whole, ask the service, hand its answer back."""
-        query = scope["query_string"].decode("ascii")
-        path = quote(scope["path"], safe="/:@!$&'()*+,;=~")
+        path, query = scope["raw_path"].decode("ascii"), scope["query_string"].decode("ascii")
         request = httpx.Request(
             scope["method"],
             f"{self._base_url}{path}" + (f"?{query}" if query else ""),

@@ -15,10 +15,10 @@ from litestar import Litestar
 from ledger.ids import ProjectId
 from ledger.keys import KeyRing, Scope, fresh_content, with_new_key
 from ledger.request_log import RequestLog
-from ledger.settings import BlobsSection, KeysSection, StoreSection
+from ledger.settings import BlobsSection, KeysSection, QueryCaps, StoreSection
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from query_api.app import create_app
-from query_api.settings import QueryCaps, QuerySettings
+from query_api.settings import QuerySettings
 
 TABLES = ("request_logs", "request_bodies", "request_keys")
 A_NOW = datetime(2026, 4, 1, tzinfo=UTC)

@@ -1,13 +1,13 @@
 """A store and a quarantine that remember: fakes by construction, for tests of what workers write and when."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from ledger.bus import Position
 from ledger.ids import ProjectId
 from ledger.patch import KeyEntry, Patch
 from ledger.request_log import Bodies, RequestLog, RowKey
-from ledger.store import Identity
+from ledger.store import DataRefused, Identity, StoreUnavailable
 from workers.decoding import Rejected
 
 
@@ -24,6 +24,8 @@ class RememberingStore:
     """
 
     crash_before: int | None = None
+    away_for: int = 0  # so many writes find the store unavailable
+    refuses: Callable[[RequestLog], bool] = lambda _: False  # rows that are refused, with all that come with them
     entries: dict[tuple[Identity, Position], KeyEntry] = field(default_factory=dict)
     patched: dict[tuple[Identity, Position], Patch] = field(default_factory=dict)
     bodies: dict[RowKey, dict[int, Bodies | None]] = field(default_factory=dict)
@@ -61,13 +63,13 @@ class RememberingStore:
 
     async def insert_bodies(self, rows: Sequence[RequestLog], token: str) -> None:
         """Remember the heavy columns."""
-        self._write("bodies")
+        self._write("bodies", rows)
         for row in rows:
             self.bodies.setdefault(row.key, {})[row.version] = row.bodies
 
     async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
         """Remember the light columns."""
-        self._write("rows")
+        self._write("rows", rows)
         for row in rows:
             versions = self.lists.setdefault(row.key, {})
             light = replace(row, bodies=None)
@@ -92,7 +94,12 @@ class RememberingStore:
         assert len(by_id) == len(rows), "an id stands in two places"
         return by_id
 
-    def _write(self, table: str) -> None:
+    def _write(self, table: str, rows: Sequence[RequestLog] = ()) -> None:
+        if self.away_for:
+            self.away_for -= 1
+            raise StoreUnavailable
+        if any(self.refuses(row) for row in rows):
+            raise DataRefused
         if self.crash_before is not None:
             if self.crash_before == 0:
                 raise Crash

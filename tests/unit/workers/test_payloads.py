@@ -207,6 +207,7 @@ def test_texts_of_another_type_say_nothing() -> None:
         ("[1]", [1]),
         ("broken", None),
         ('"\\ud800"', None),
+        (json.dumps(json.dumps({"a": "cut \ud83d"})), {"a": "cut \ufffd"}),
     ],
 )
 def test_a_payload_in_a_string_is_read_as_the_object_that_it_holds(text: str | None, value: Any) -> None:

@@ -1,0 +1,88 @@
+"""The ingest service as a process of its own, with two more endpoints: a constant answer, and its CPU time."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from litestar import Request, Response, get, post
+
+from deploy.http_server import bind, serve
+from deploy.signals import stop_on_signals
+from ingest_api.answers import ReportAccepted
+from ingest_api.app import create_app
+from ingest_api.settings import IngestSettings
+from ledger.bus import Publisher
+from ledger.bus.kafka import KafkaPublisher
+from ledger.bus.kafka_topics import ensure_topics
+from ledger.bus.sqlite_log import SqliteLog
+from ledger.key_file import edit
+from ledger.keys import KeyFileContent, KeyRing, Scope, with_new_key
+from ledger.prices.book import current_version
+from ledger.settings import KafkaSection, KeysSection, SqliteLogSection
+from tests.bench.bodies import PROJECT
+
+CONSTANT_PATH, CPU_PATH, REPORT_PATH = "/bench/constant", "/bench/cpu", "/api/v1/report"
+
+
+async def constant(request: Request[Any, Any, Any]) -> Response[ReportAccepted]:
+    """Read the body and answer as for an accepted report."""
+    await request.body()
+    return Response(ReportAccepted())
+
+
+async def cpu() -> dict[str, float]:
+    """The CPU time of this process so far, in seconds, as the operating system counts it."""
+    times = os.times()
+    return {"seconds": times.user + times.system}
+
+
+async def run(folder: Path, kafka: KafkaSection | None) -> None:
+    """Serve until a signal; the first line on stdout says where, and with which key."""
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    made: list[str] = []
+
+    def add(content: KeyFileContent) -> KeyFileContent:
+        new = with_new_key(content, PROJECT, [Scope.INGEST], "2026-01-01")
+        made.append(new.key)
+        return new.content
+
+    keys = folder / "keys.json"
+    edit(keys, add)
+    bus = kafka or SqliteLogSection(folder / "log.sqlite")
+    app = create_app(
+        IngestSettings(bus=bus, keys=KeysSection(keys)),
+        publisher=await _publisher(bus),
+        keys=KeyRing(keys),
+        price_version=current_version(),
+    )
+    app.register(post(CONSTANT_PATH, status_code=200)(constant))
+    app.register(get(CPU_PATH)(cpu))
+    listener = bind("127.0.0.1", 0)
+    sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}", "key": made[0]}) + "\n")
+    sys.stdout.flush()
+    await serve(app, listener, stop, drain_seconds=2, lifespan=True)
+
+
+async def _publisher(bus: KafkaSection | SqliteLogSection) -> Publisher:
+    if isinstance(bus, SqliteLogSection):
+        return SqliteLog(bus.path)
+    await ensure_topics(bus, wait_seconds=30.0)
+    return KafkaPublisher(bus)
+
+
+def kafka_section(bootstrap_servers: str, name: str) -> KafkaSection:
+    """Topics and a group of this name, with the product's own number of partitions."""
+    return KafkaSection(bootstrap_servers, topic=name, dead_letter_topic=f"{name}.dead", group=f"{name}-workers")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kafka", nargs=2, metavar=("SERVERS", "TOPIC"))
+    options = parser.parse_args()
+    asyncio.run(run(options.folder, kafka_section(*options.kafka) if options.kafka else None))
