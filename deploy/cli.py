@@ -3,7 +3,6 @@
 Data go to stdout, messages to stderr. Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.
 """
 
-import asyncio
 import logging
 import os
 import sys
@@ -16,6 +15,7 @@ from deploy.commands.demo import demo
 from deploy.commands.keys import keys
 from deploy.commands.operations import config, migrate, topics, version
 from deploy.commands.services import ingest_api, query_api, workers
+from deploy.event_loop import run
 from deploy.standalone import StandaloneOptions, run_standalone
 from ledger.errors import LedgerError, Misconfigured
 from ledger.settings import BatchSection, QueryCaps, ServerSection, read_section
@@ -51,7 +51,7 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
         caps = read_section(QueryCaps, "QUERY", given)
         port_is_given = "LLMLEDGER_SERVER__PORT" in given
         options = StandaloneOptions(folder(data), server.host, server.port, port_is_given, batch, caps)
-        asyncio.run(run_standalone(options, say=lambda line: print(line, flush=True)))  # noqa: T201
+        run(run_standalone(options, say=lambda line: print(line, flush=True)))  # noqa: T201
     except Misconfigured as error:
         raise Failed(str(error)) from error
     except LedgerError as error:

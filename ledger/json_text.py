@@ -41,7 +41,7 @@ def readable(body: bytes) -> bytes:
     JavaScript writes such an escape where a text was cut inside of an emoji. It is no character, so no later stage
     could read the report; refusing the report for it would lose the rest of it too.
     """
-    if _LONE_SURROGATE.search(body) is None:
+    if (b"\\ud" not in body and b"\\uD" not in body) or _LONE_SURROGATE.search(body) is None:
         return body
     return _ESCAPE.sub(lambda found: _REPLACEMENT if found.group("lone") else found.group(), body)
 

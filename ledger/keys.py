@@ -148,9 +148,10 @@ class KeyRing:
         now = self.now()
         if now - self._checked_at < RELOAD_SECONDS:
             return
+        if self._stamp is not None:  # what was read before counts until the next look, whatever this one finds
+            self._checked_at = now
         stamp = _stamp_of(self.path)
         if stamp == self._stamp:
-            self._checked_at = now
             return
         content = read_content(self.path)
         self._pepper = b64decode(content.pepper)
@@ -159,7 +160,7 @@ class KeyRing:
             key.id: Principal(key.id, ProjectId(key.project), frozenset(key.scopes)) for key in content.keys
         }
         self._secrets = {project: b64decode(secret) for project, secret in content.projects.items()}
-        self._stamp, self._checked_at = stamp, now  # only now: a file that cannot be read is looked at again at once
+        self._stamp, self._checked_at = stamp, now
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int]:

@@ -1,12 +1,12 @@
 """`llmledger ingest-api`, `workers`, `query-api`: one service of the cluster each."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import rich_click as click
 
 from deploy.commands.context import Failed, values
+from deploy.event_loop import run
 from deploy.services import (
     ingest_settings,
     query_settings,
@@ -50,7 +50,7 @@ def workers(host: str | None, port: int | None) -> None:
 
 def _run(
     read: Callable[[Mapping[str, str]], Settings],
-    run: Callable[[Settings], Coroutine[Any, Any, None]],
+    serve: Callable[[Settings], Coroutine[Any, Any, None]],
     host: str | None,
     port: int | None,
 ) -> None:
@@ -58,6 +58,6 @@ def _run(
     set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "info"))
     try:
         settings = read(given)
-        asyncio.run(run(settings))
+        run(serve(settings))
     except LedgerError as error:
         raise Failed(str(error)) from error

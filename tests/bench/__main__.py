@@ -21,10 +21,9 @@ from tests.support.kafka_broker import NoBroker, start_broker
 
 PARTS = ("ingest", "worker", "listing")
 _PART_SECONDS = 180.0
-_CAUTION = (
-    "One run on a machine that may have other work is noisy: figures vary by half from run to run. Read the ratios, each\n"
-    "measured beside its limit, and the CPU time per item; both say more than the figures per second."
-)
+_CAUTION = """\
+Single runs are noisy, most of all on a machine that has other work: figures vary by half from run to run. Read the
+ratios, each measured beside its limit, and the CPU time per item: both say more than the figures per second."""
 
 
 def main(options: argparse.Namespace) -> None:
@@ -93,6 +92,7 @@ def _plain(figure: Figure) -> dict[str, object]:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _note(text: str) -> None:
@@ -109,7 +109,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=20_000, help="through the worker (default %(default)s)")
     parser.add_argument("--listed", type=int, default=1_000_000, help="stored calls to list (default %(default)s)")
     parser.add_argument("--requests", type=int, default=200, help="for each page (default %(default)s)")
-    parser.add_argument("--listing-seconds", type=float, default=10.0, help="at most, for each page and each side")
+    parser.add_argument("--listing-seconds", type=float, default=15.0, help="for each page and side, at most")
     parser.add_argument("--folder", type=Path, help="where to keep what is measured: the disk matters")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args()

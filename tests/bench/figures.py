@@ -24,7 +24,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         return self.ours / self.limit
 
 
-_HEADINGS = ("measured", "ours", "limit", "unit", "ratio", "CPU us", "limit", "count", "seconds", "the limit is")
+_HEADINGS = ("measured", "ours", "limit", "unit", "ratio", "CPU us", "of limit", "count", "seconds", "the limit is")
 _LEFT = (0, 9)
 
 

@@ -11,7 +11,6 @@ from ledger.store.migrations import Execute, available, check, drive, migrate
 VERSIONS = [version for version, _ in available()]
 
 
-
 @pytest.fixture
 def client_chdb(chdb_dsn: str) -> Iterator[Client]:
     client = open_client(chdb_dsn)

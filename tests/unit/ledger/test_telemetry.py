@@ -66,7 +66,9 @@ def root() -> Iterator[logging.Logger]:
     """The root logger, which is afterwards as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in ("aiokafka", "faststream", "clickhouse_connect", "uvicorn")}
+    quiet = {
+        name: logging.getLogger(name).level for name in ("aiokafka", "faststream", "clickhouse_connect", "uvicorn")
+    }
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -37,9 +37,7 @@ def test_no_body_is_an_empty_object(body: bytes | None) -> None:
     assert outcome.body == b"{}"
 
 
-@pytest.mark.parametrize(
-    ("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)]
-)
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)])
 def test_a_packed_body_is_inflated_and_hashed_like_the_plain_one(encoding: str, pack: Any) -> None:
     plain = an_accepted(b'{"a":1}')
     packed = an_accepted(pack(b'{"a":1}'), content_encoding=encoding)
@@ -96,9 +94,7 @@ def test_a_body_that_is_not_of_its_encoding_is_rejected(encoding: str) -> None:
     assert (outcome.code, outcome.detail) == (RejectCode.BODY_UNREADABLE, "Invalid")
 
 
-@pytest.mark.parametrize(
-    ("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)]
-)
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)])
 def test_a_bomb_is_rejected(encoding: str, pack: Any) -> None:
     bomb = pack(b'{"a":"' + bytes(MAX_BODY_BYTES) + b'"}')
     assert rejected(a_delivery(bomb, content_encoding=encoding)).detail == "TooLarge"

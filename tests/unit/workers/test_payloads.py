@@ -37,7 +37,9 @@ ANTHROPIC = {
 GEMINI = {
     "responseId": "r1",
     "modelVersion": "gemini-2.5-pro",
-    "candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "Hi"}, {"functionCall": {}}, {"text": "!"}]}}],
+    "candidates": [
+        {"finishReason": "STOP", "content": {"parts": [{"text": "Hi"}, {"functionCall": {}}, {"text": "!"}]}}
+    ],
     "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
 }
 
@@ -74,7 +76,10 @@ def a_chat(message: Any) -> dict[str, Any]:
     [
         (a_chat({"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}), None),
         (a_chat({"content": ""}), ""),
-        (a_chat({"content": [{"type": "text", "text": "a"}, {"type": "refusal"}, {"type": "text", "text": "b"}]}), "ab"),
+        (
+            a_chat({"content": [{"type": "text", "text": "a"}, {"type": "refusal"}, {"type": "text", "text": "b"}]}),
+            "ab",
+        ),
         (a_chat({}), None),
         (a_chat(None), None),
         ({"choices": []}, None),

@@ -131,7 +131,9 @@ async def test_a_log_that_ends_before_what_was_read_is_refused(path: Path) -> No
             SqliteLog(path)
 
 
-@pytest.mark.parametrize("content", [b"this is no database, but long enough to look like one" * 100, b"SQLite format 3\0"])
+@pytest.mark.parametrize(
+    "content", [b"this is no database, but long enough to look like one" * 100, b"SQLite format 3\0"]
+)
 async def test_what_is_no_log_is_refused_and_left_alone(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
