@@ -44,8 +44,8 @@ def main(context: click.Context, data: Path | None, host: str | None, port: int 
 
 def _start_standalone(data: Path | None, host: str | None, port: int | None) -> None:
     given = values(SERVER__HOST=host, SERVER__PORT=None if port is None else str(port))
-    set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "warning"))
     try:
+        set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "warning"))
         server = read_section(ServerSection, "SERVER", given)
         batch = read_section(BatchSection, "BATCH", given)
         caps = read_section(QueryCaps, "QUERY", given)
@@ -57,6 +57,9 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
     except LedgerError as error:
         log.exception("Standalone has stopped.")
         raise Failed(f"Stopped: {error} Nothing that was accepted is lost; start it again.") from error
+    except Exception as error:
+        log.exception("Standalone has stopped.")
+        raise Failed(f"Stopped: {type(error).__name__}. Nothing that was accepted is lost.") from error
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # the embedded engine can crash while the interpreter tears itself down

@@ -1,4 +1,4 @@
-"""One routing table: which service answers which path. It makes the standalone's dispatcher and every gateway."""
+"""One routing table: which service answers which path. The standalone's dispatcher and gateways are made from it."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -24,7 +24,7 @@ from deploy.signals import stop_on_signals
 from ingest_api.app import create_app as create_ingest_app
 from ingest_api.settings import IngestSettings
 from ledger.blobs.obstore import ObstoreBlobs
-from ledger.bus.sqlite_log import Retention, SqliteLog
+from ledger.bus.sqlite_log import GENERATION, Retention, SqliteLog
 from ledger.clock import system_clock
 from ledger.keys import KeyRing
 from ledger.prices.book import current_version
@@ -37,7 +37,7 @@ from ledger.settings import (
     SqliteLogSection,
     StoreSection,
 )
-from ledger.store.clickhouse import ClickHousePool
+from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.migrations import available, drive, migrate
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
@@ -48,6 +48,7 @@ from workers.wiring import standalone_deps
 
 PRUNE_EVERY_SECONDS = 60.0
 DRAIN_SECONDS = 2
+WORKER_DRAIN_SECONDS = 5.0  # a store that does not answer must not keep Ctrl-C waiting
 WRITING_THREADS = 1
 READING_THREADS = 4
 
@@ -77,9 +78,10 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None])
     try:
         data.prepare()
         listener = bind(options.host, options.port, or_next=not options.port_is_given)
-        first_key = data.first_key()
         async with _stores(data) as (writing, reading):
             await writing.run(lambda client: drive(migrate(available()), client))
+            await bus.begin_after(await ClickHouseStore(writing).highest_offset(GENERATION))
+            first_key = data.first_key()
             parts = _Parts(bus, writing, reading, KeyRing(data.keys), Vitals())
             banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started)
             data.announce(banner.url)
@@ -141,7 +143,11 @@ async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket
     finally:
         worker_stop.set()
         pruning.cancel()
-        await worker
+        await asyncio.wait({worker}, timeout=WORKER_DRAIN_SECONDS)
+        worker.cancel()  # what it was still writing is read from the log again at the next start
+        await asyncio.wait({worker})
+    if not worker.cancelled():
+        worker.result()
 
 
 def _ending(work: Coroutine[Any, Any, None], *events: asyncio.Event) -> asyncio.Task[None]:

@@ -1,4 +1,4 @@
-"""Content-Encoding: one layer of gzip or zstd, inflated under a cap, so that a small bomb stays small."""
+"""Content-Encoding: one layer of gzip or zstd, inflated under a cap: a bomb is refused before it has grown."""
 
 import zlib
 

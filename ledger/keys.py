@@ -6,6 +6,7 @@ ones. The file is read again when it changes, so a revoked key stops working wit
 """
 
 import hmac
+import re
 import secrets
 import time
 import zlib
@@ -21,6 +22,7 @@ from ledger.errors import Misconfigured
 from ledger.ids import ProjectId
 
 RELOAD_SECONDS = 2.0
+_PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 ALL_PROJECTS = ProjectId("*")
 
 
@@ -90,6 +92,8 @@ class NewKey:
 
 def with_new_key(content: KeyFileContent, project: str, scopes: list[Scope], created_at: str) -> NewKey:
     """The content with one more key (and the project, when it is new)."""
+    if project != ALL_PROJECTS and not _PROJECT_NAME.fullmatch(project):
+        raise Misconfigured("A project's name has 1 to 100 letters, digits, dots, dashes or underscores.")
     if project == ALL_PROJECTS and Scope.INGEST in scopes:
         raise Misconfigured("A key of all projects can read only: leave out the scope ingest.")
     key_id = secrets.token_hex(4)

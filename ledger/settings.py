@@ -96,6 +96,9 @@ PREFIX = "LLMLEDGER_"
 
 S = TypeVar("S")
 
+_LEAST = {"LLMLEDGER_SERVER__PORT": 0}  # port 0: any free one
+_MOST = 2**40
+
 _CONVERSIONS: Mapping[Any, Callable[[str], object]] = {int: int, float: float, Path: Path}
 
 
@@ -123,9 +126,12 @@ def variable_name(section: str, field_name: str) -> str:
 
 def _parsed(text: str, type_: Any, variable: str) -> object:
     try:
-        return _CONVERSIONS.get(type_, str)(text)
+        value = _CONVERSIONS.get(type_, str)(text)
     except ValueError:
         raise Misconfigured(f"{variable} must be a number, not {text[:40]!r}.") from None
+    if isinstance(value, int | float) and not _LEAST.get(variable, 1e-3) <= value <= _MOST:
+        raise Misconfigured(f"{variable} must be above 0 and at most {_MOST:.0f}, not {text[:40]!r}.")
+    return value
 
 
 SECTIONS: Mapping[str, type] = {

@@ -9,6 +9,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from ledger.errors import Misconfigured
+
 _QUIETER = {
     "aiokafka": logging.CRITICAL,  # it repeats each failed connection; what we wait for, we say ourselves
     "faststream": logging.WARNING,
@@ -21,7 +23,11 @@ MAX_FIELD_CHARACTERS = 200
 
 
 def set_up_logging(form: str, level: str) -> None:
-    """Log to stderr. `form` is `json`, `console` or `auto` (console on a terminal)."""
+    """Log to stderr. `form` is `json`, `console` or `auto` (console on a terminal). Raises `Misconfigured`."""
+    if form not in {"json", "console", "auto"}:
+        raise Misconfigured(f"LLMLEDGER_LOG_FORMAT must be auto, console or json, not {form[:40]!r}.")
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise Misconfigured(f"LLMLEDGER_LOG_LEVEL must be debug, info, warning or error, not {level[:40]!r}.")
     plain = form == "console" or (form == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler()
     handler.setFormatter(ConsoleFormatter() if plain else JsonFormatter())

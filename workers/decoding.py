@@ -5,7 +5,6 @@ program that can read it.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -104,16 +103,3 @@ _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 def _is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
-
-
-def split(outcomes: Iterable[Accepted | Rejected]) -> tuple[list[Accepted], list[Rejected]]:
-    """Both kinds, each in its order."""
-    accepted: list[Accepted] = []
-    rejected: list[Rejected] = []
-    for outcome in outcomes:
-        match outcome:
-            case Accepted():
-                accepted.append(outcome)
-            case Rejected():
-                rejected.append(outcome)
-    return accepted, rejected

@@ -125,32 +125,53 @@ def _add_patches(
 ) -> dict[Identity, list[Update]]:
     """Put the chunk's updates among the stored ones; what was added, by id."""
     carried: dict[Identity, list[Update]] = defaultdict(list)
+    of_ids: dict[Identity, _PatchesOfAnId] = {}
     for update in updates:
-        event, patch = update.event, update.patch
-        known = stored.setdefault(event.identity, [])
-        again = next((other for other in known if other.position == patch.position), None)
-        rejected = _fault_of(event, patch, again, known)
+        identity = update.event.identity
+        known = of_ids.get(identity) or of_ids.setdefault(identity, _PatchesOfAnId(stored.get(identity, ())))
+        rejected = known.fault_of(update)
         if rejected:
             folded.rejected.append(rejected)
             continue
-        if again is None:
-            known.append(patch)
-            known.sort(key=lambda other: acceptance(other.position))
-            folded.patches.append(patch)
-        carried[event.identity].append(update)
+        if known.add(update.patch):
+            folded.patches.append(update.patch)
+        carried[identity].append(update)
+    stored |= {identity: known.in_order() for identity, known in of_ids.items()}
     return carried
 
 
-def _fault_of(event: Accepted, patch: Patch, again: Patch | None, known: Sequence[Patch]) -> Rejected | None:
-    """Why the update cannot take part; `again` is what is stored of it already."""
-    if again is not None and again.is_voided:
-        return Rejected(event.delivery, RejectCode.ROW_REFUSED, "The row was refused with this update before.")
-    first = next((other for other in known if other.event_id == patch.event_id), patch)
-    if first.body_hash != patch.body_hash:
-        return _reused(event)
-    if again is None and len(known) >= MAX_EVENTS_PER_RECORD:
-        return Rejected(event.delivery, RejectCode.TOO_MANY_EVENTS, f"More than {MAX_EVENTS_PER_RECORD} events.")
-    return None
+class _PatchesOfAnId:
+    """Every known patch of one record, found by position and by event."""
+
+    def __init__(self, stored: Sequence[Patch]) -> None:
+        self._by_position = {patch.position: patch for patch in stored}
+        self._first_of_event = {patch.event_id: patch for patch in reversed(stored)}
+
+    def add(self, patch: Patch) -> bool:
+        """Whether the patch is new."""
+        if patch.position in self._by_position:
+            return False
+        self._by_position[patch.position] = patch
+        first = self._first_of_event.setdefault(patch.event_id, patch)
+        if acceptance(patch.position) < acceptance(first.position):
+            self._first_of_event[patch.event_id] = patch
+        return True
+
+    def in_order(self) -> list[Patch]:
+        """All of them, in the order of acceptance."""
+        return sorted(self._by_position.values(), key=lambda patch: acceptance(patch.position))
+
+    def fault_of(self, update: Update) -> Rejected | None:
+        """Why the update cannot take part, if it cannot."""
+        event, patch = update.event, update.patch
+        again = self._by_position.get(patch.position)
+        if again is not None and again.is_voided:
+            return Rejected(event.delivery, RejectCode.ROW_REFUSED, "The row was refused with this update before.")
+        if self._first_of_event.get(patch.event_id, patch).body_hash != patch.body_hash:
+            return _reused(event)
+        if again is None and len(self._by_position) >= MAX_EVENTS_PER_RECORD:
+            return Rejected(event.delivery, RejectCode.TOO_MANY_EVENTS, f"More than {MAX_EVENTS_PER_RECORD} events.")
+        return None
 
 
 async def _fold_rows(
@@ -192,7 +213,8 @@ async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: Request
 
 def _positioned(row: RequestLog, base: Position, patches: Sequence[Patch]) -> RequestLog:
     highest = max([base, *(patch.position for patch in patches)], key=acceptance)
-    return replace(row, position=highest, version=version_of(highest, 1 + len(patches)))
+    # Taking a patch out of force changes the row too, so it counts like an event.
+    return replace(row, position=highest, version=version_of(highest, 1 + sum(1 + patch.voidings for patch in patches)))
 
 
 def _by_id(items: Sequence[Stored]) -> dict[Identity, list[Stored]]:

@@ -17,6 +17,10 @@ _INLINE = frozenset({MediaKind.BASE64.value, MediaKind.DATA_URI.value})
 """The kinds that a stored item has only when its content is a blob."""
 
 
+OURS = frozenset({"side", "kind", "sha256", "bytes", "media_type", "href", "sent"})
+"""Keys that say what we found; a sender's own of that name are kept apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """Bytes to keep, under the hash of their content."""
@@ -44,7 +48,10 @@ def media_items(raw: msgspec.Raw | None) -> tuple[StoredItem, ...]:
 
 
 def _stored(item: MediaItem) -> StoredItem:
-    own = {key: value_of(value) for key, value in item.fields.items() if key != "data"} | {"side": item.side}
+    sent = {key: value_of(value) for key, value in item.fields.items() if key != "data"}
+    own = {key: value for key, value in sent.items() if key not in OURS} | {"side": item.side}
+    if len(sent) > len(own) - 1:
+        own["sent"] = {key: value for key, value in sent.items() if key in OURS}
     content = _content(item)
     if content is None:
         kind = item.kind if item.kind is MediaKind.URL else MediaKind.OPAQUE

@@ -1,6 +1,6 @@
 """Dialects of usage, model and time → one RequestLog, not yet priced."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -49,24 +49,6 @@ def normalise(event: Accepted) -> Normalised | Update | Rejected:
         return _update(event) if event.envelope.kind.is_update else _report(event)
     except Invalid as error:
         return Rejected(event.delivery, RejectCode.BODY_INVALID, type(error).__name__)
-
-
-def sorted_by_kind(
-    outcomes: Iterable[Normalised | Update | Rejected],
-) -> tuple[list[Normalised], list[Update], list[Rejected]]:
-    """Reports, updates and what is neither, each in its order."""
-    reports: list[Normalised] = []
-    updates: list[Update] = []
-    rejected: list[Rejected] = []
-    for outcome in outcomes:
-        match outcome:
-            case Normalised():
-                reports.append(outcome)
-            case Update():
-                updates.append(outcome)
-            case Rejected():
-                rejected.append(outcome)
-    return reports, updates, rejected
 
 
 def _report(event: Accepted) -> Normalised:

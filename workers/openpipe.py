@@ -13,7 +13,6 @@ from ledger.dialects.openpipe import (
     tags_of,
     text_map,
 )
-from ledger.instants import SECONDS_BELOW
 from ledger.report import Kind
 from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
@@ -44,13 +43,18 @@ def facts(event: Accepted) -> Facts:
         metadata=metadata,
         raw_request=raw_request,
         raw_response=raw_response,
-        extra=unknown_keys(fields, KNOWN_KEYS) | _times_in_seconds(fields),
+        extra=unknown_keys(fields, KNOWN_KEYS) | _kept_as_sent(fields),
         request=request,
         response=decoded(raw_response),
     )
 
 
-def _times_in_seconds(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    """Times that were converted are kept as they were sent."""
-    numbers = {key: number_of(value_of(fields.get(key))) for key in ("requestedAt", "receivedAt")}
-    return {key: fields[key] for key, number in numbers.items() if number and abs(number) < SECONDS_BELOW}
+def _kept_as_sent(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """Figures that the columns do not show as they were sent: seconds, and what no column can hold."""
+    stored = {
+        "requestedAt": requested_at_ms(fields),
+        "receivedAt": received_at_ms(fields),
+        "statusCode": status_code(fields),
+    }
+    sent = {key: number_of(value_of(fields.get(key))) for key in stored}
+    return {key: fields[key] for key, number in sent.items() if number and stored[key] != number}

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from ledger.errors import LedgerError
-from workers.decoding import Accepted, Rejected
+from workers.decoding import Rejected
 
 
 @runtime_checkable
@@ -37,9 +37,9 @@ class Ceiling:
     max_share: float = 0.05
     _seen: deque[str | None] = field(default_factory=deque)
 
-    def check(self, accepted: Sequence[Accepted], rejected: Sequence[Rejected]) -> None:
+    def check(self, good: int, rejected: Sequence[Rejected]) -> None:
         """Count this chunk. Raises `TooManyDeadLetters`, before anything of it is put away."""
-        self._seen.extend(None for _ in accepted)
+        self._seen.extend([None] * good)
         self._seen.extend(_project_of(item) for item in rejected)
         while len(self._seen) > self.window:
             self._seen.popleft()

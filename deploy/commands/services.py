@@ -55,8 +55,8 @@ def _run(
     port: int | None,
 ) -> None:
     given = values(SERVER__HOST=host, SERVER__PORT=None if port is None else str(port))
-    set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "info"))
     try:
+        set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "info"))
         settings = read(given)
         run(serve(settings))
     except LedgerError as error:

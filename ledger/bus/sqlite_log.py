@@ -45,10 +45,11 @@ INSERT OR IGNORE INTO progress VALUES (1, 1);
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is kept behind the reader: records younger than `seconds`, and at most `max_rows` of them."""
+    """What is kept behind the reader: records younger than `seconds`, at most `max_rows`, while the file is small."""
 
     seconds: float = 24 * 3600.0
     max_rows: int = 200_000
+    max_file_bytes: int = 2 * 1024**3  # of pages in use; beyond it nothing that was read is kept
 
 
 class SqliteLog:
@@ -98,6 +99,13 @@ class SqliteLog:
     async def commit(self, resume_at: dict[int, int]) -> None:
         """From now on a reopened log is read from here; durable on return."""
         await self._in(self._writer_thread, self._move, resume_at[0])
+
+    async def begin_after(self, offset: int) -> None:
+        """Make sure that no offset up to this one, the highest that the store knows, is ever given again.
+
+        A log that was never written to begins after it. Raises `Misconfigured` when one with records ends before it.
+        """
+        await self._in(self._writer_thread, self._begin_after, offset)
 
     async def prune(self, retention: Retention) -> int:
         """Delete what was read and is past its retention, a few thousand rows at a time; the number deleted."""
@@ -159,16 +167,38 @@ class SqliteLog:
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.execute("UPDATE progress SET resume_at = max(resume_at, ?)", (resume_at,))
 
+    def _begin_after(self, offset: int) -> None:
+        found = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        last = found[0] if found else 0
+        if last >= offset:
+            return
+        if last:
+            raise Misconfigured(
+                f"The log {self._path} ends at {last}, but the store has seen {offset}: one of them was put back from"
+                " an older copy. Put the one that fits back, or move the log away to begin a new one after the store."
+            )
+        with self._writer:
+            self._writer.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('records', ?)", (offset,))
+            self._writer.execute("UPDATE progress SET resume_at = max(resume_at, ?)", (offset + 1,))
+        self._next = max(self._next, offset + 1)
+
     def _prune(self, retention: Retention) -> int:
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             deleted = self._writer.execute(
                 "DELETE FROM records WHERE offset IN (SELECT offset FROM records"
                 " WHERE offset < (SELECT resume_at FROM progress) AND (published_at < unixepoch() - ?"
-                " OR offset < (SELECT resume_at FROM progress) - ?) ORDER BY offset LIMIT ?)",
-                (retention.seconds, retention.max_rows, PRUNE_ROWS),
+                " OR offset < (SELECT resume_at FROM progress) - ? OR ?) ORDER BY offset LIMIT ?)",
+                (retention.seconds, retention.max_rows, self._bytes_in_use() > retention.max_file_bytes, PRUNE_ROWS),
             )
             return deleted.rowcount
+
+    def _bytes_in_use(self) -> int:
+        pages, free, size = (
+            self._writer.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
 
     def _count_waiting(self) -> int:
         (count,) = self._reader.execute(

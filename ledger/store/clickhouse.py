@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, ProgrammingError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, OperationalError, StreamFailureError
 
 from ledger.clock import from_milliseconds
 from ledger.errors import LedgerError
@@ -50,6 +50,7 @@ _TOO_SCATTERED = "partitions for single INSERT block"
 """Tells, of code 252, the insert that is at fault from the table that has too many parts (whatever the partition)."""
 
 IDS_PER_LOOK_UP = 1000
+DAY_MS = 24 * 3600 * 1000
 
 INSERT_SETTINGS: Mapping[str, object] = {"async_insert": 0, "deduplicate_insert": "enable"}
 
@@ -59,7 +60,7 @@ def sorted_by_remedy(error: ClickHouseError) -> LedgerError:
     code = getattr(error, "code", None)
     if isinstance(error, DataError) or code in DATA or (code == 252 and _TOO_SCATTERED in str(error)):
         return DataRefused(f"The store refused the rows (code {code}).")
-    if code in TRANSIENT or (code is None and not isinstance(error, ProgrammingError)):
+    if code in TRANSIENT or (code is None and isinstance(error, OperationalError | StreamFailureError)):
         return StoreUnavailable(f"The store did not take the statement (code {code}): {type(error).__name__}.")
     return StoreBroken(f"The store answered code {code}: {str(error)[:300]}")
 
@@ -90,13 +91,27 @@ class ClickHousePool:
         """The same in the calling thread."""
         try:
             return statement(self._client())
-        except ClickHouseError as error:
-            raise sorted_by_remedy(error) from error
+        except BaseException as error:
+            self._discard()
+            if isinstance(error, ClickHouseError):
+                raise sorted_by_remedy(error) from error
+            raise
 
     def close(self) -> None:
         """Wait for what is under way and close the clients."""
         self._threads.shutdown(wait=True)
         for client in self._clients:
+            client.close()
+
+    def _discard(self) -> None:
+        """Never use this thread's client again where a failed statement's output can stay behind in it.
+
+        The embedded engine hands what was left over to the next statement on the same connection.
+        """
+        client: Client | None = getattr(self._local, "client", None)
+        if client is not None and is_embedded(self._dsn):
+            self._local.client = None
+            self._clients.remove(client)
             client.close()
 
     def _client(self) -> Client:
@@ -171,6 +186,16 @@ class ClickHouseStore:
         """Return if the store answers."""
         await self._pool.run(lambda client: client.query("SELECT 1"))
 
+    async def highest_offset(self, generation: int) -> int:
+        """The highest offset of this generation that any row, patch or key entry names; 0 when there is none."""
+        sql = (
+            "SELECT greatest((SELECT max(bus_offset) FROM request_logs WHERE bus_generation = {generation:UInt8}),"
+            " (SELECT max(offset) FROM request_patches WHERE generation = {generation:UInt8}),"
+            " (SELECT max(offset) FROM request_keys WHERE generation = {generation:UInt8}))"
+        )
+        found = await self._pool.run(lambda client: client.query(sql, parameters={"generation": generation}))
+        return int(found.result_rows[0][0])
+
     async def _by_id(self, table: str, columns: Sequence[Column], of: Collection[Identity]) -> list[Sequence[Any]]:
         if not of:
             return []
@@ -208,24 +233,27 @@ def read_rows(client: Client, keys: Collection[RowKey], *, with_bodies: bool) ->
     """The current row of each key that has one, deleted ones left out."""
     rows: list[RequestLog] = []
     for project, group in _grouped(keys, lambda key: key.project):
-        parameters = {
-            "project": project,
-            "times": [as_time_text(key.created_at) for key in group],
-            "ids": [to_int(key.id) for key in group],
-        }
-        where = (
-            "FINAL WHERE project = {project:String} AND created_at IN {times:Array(DateTime64(3, 'UTC'))}"
-            " AND id IN {ids:Array(UInt128)} AND is_deleted = 0"
-        )
-        light = client.query(f"SELECT {select_list(ROW_COLUMNS)} FROM request_logs {where}", parameters=parameters)
-        heavy = {}
-        if with_bodies:
-            found = client.query(
-                f"SELECT {select_list(BODY_COLUMNS)} FROM request_bodies {where}", parameters=parameters
-            )
-            heavy = dict(map(bodies_from, found.result_rows))
-        rows.extend(row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows)
+        for start in range(0, len(group), IDS_PER_LOOK_UP):
+            rows.extend(_rows_of(client, project, group[start : start + IDS_PER_LOOK_UP], with_bodies))
     return rows
+
+
+def _rows_of(client: Client, project: ProjectId, keys: Sequence[RowKey], with_bodies: bool) -> list[RequestLog]:
+    parameters = {
+        "project": project,
+        "times": [as_time_text(key.created_at) for key in keys],
+        "ids": [to_int(key.id) for key in keys],
+    }
+    where = (
+        "FINAL WHERE project = {project:String} AND created_at IN {times:Array(DateTime64(3, 'UTC'))}"
+        " AND id IN {ids:Array(UInt128)} AND is_deleted = 0"
+    )
+    light = client.query(f"SELECT {select_list(ROW_COLUMNS)} FROM request_logs {where}", parameters=parameters)
+    heavy = {}
+    if with_bodies:
+        found = client.query(f"SELECT {select_list(BODY_COLUMNS)} FROM request_bodies {where}", parameters=parameters)
+        heavy = dict(map(bodies_from, found.result_rows))
+    return [row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows]
 
 
 def as_time_text(ms: int) -> str:
@@ -248,4 +276,10 @@ def _grouped(items: Collection[T], key: Callable[[T], Any]) -> Iterator[tuple[An
 
 def _by_month(items: Sequence[T], time: Callable[[T], int]) -> Iterator[tuple[str, list[T]]]:
     """One group per partition of the table: an insert over many partitions would be refused as a whole."""
-    yield from _grouped(items, lambda item: from_milliseconds(time(item)).strftime("%Y%m"))
+    months: dict[str, list[T]] = {}
+    by_day: dict[int, str] = {}
+    for item in items:
+        day = time(item) // DAY_MS
+        month = by_day.get(day) or by_day.setdefault(day, from_milliseconds(day * DAY_MS).strftime("%Y%m"))
+        months.setdefault(month, []).append(item)
+    yield from months.items()

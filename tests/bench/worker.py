@@ -33,12 +33,11 @@ from tests.bench.bodies import record
 from tests.bench.figures import Figure
 from tests.bench.ingest_server import kafka_section
 from tests.support.recording import RememberingStore
-from workers.decoding import decode, split
 from workers.drivers.kafka import run_kafka_worker
 from workers.drivers.sqlite_log import run_log_worker
 from workers.folding import fold
-from workers.normalising import normalise, sorted_by_kind
 from workers.pipeline import Deps, process
+from workers.preparing import prepare
 from workers.pricing import Pricing
 from workers.receipts import Receipt
 from workers.vitals import Vitals
@@ -107,10 +106,13 @@ async def ready_rows(records: Sequence[Record], start: int) -> list[RequestLog]:
         Delivery(Position(1, 0, offset), record.key, record.envelope, record.body)
         for offset, record in enumerate(records, start + 1)
     ]
-    accepted, _ = split(map(decode, deliveries))
-    reports, updates, _ = sorted_by_kind(map(normalise, accepted))
-    folded = await fold(reports, updates, RememberingStore(), Pricing().price)
-    return [row.row for row in folded.rows]
+    rows: list[RequestLog] = []
+    while deliveries:
+        prepared = prepare(deliveries)
+        folded = await fold(prepared.reports, prepared.updates, RememberingStore(), Pricing().price)
+        rows += [item.row for item in folded.rows]
+        deliveries = deliveries[prepared.count :]
+    return rows
 
 
 async def through_sqlite_log(data: DataFolder, records: Sequence[Record]) -> Stopwatch:

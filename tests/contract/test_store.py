@@ -114,7 +114,9 @@ def a_full_row() -> RequestLog:
     )
     texts = {field.name: f"{field.name} {AWKWARD}" for field in fields(row) if "str" in str(field.type)}
     numbers = {field.name: INT64_MAX for field in fields(row) if field.type == int | None}
-    unset = {name: value for name, value in (texts | numbers).items() if getattr(row, name) in (None, "")}
+    unset: dict[str, Any] = {
+        name: value for name, value in (texts | numbers).items() if getattr(row, name) in (None, "")
+    }
     return replace(row, **unset)
 
 
@@ -349,7 +351,7 @@ async def test_a_limit_of_time_or_memory_is_unavailable(pool: ClickHousePool) ->
     for limit in ({"max_execution_time": 0.01}, {"max_memory_usage": 1_000_000}):
         sql = "SELECT uniqExact(number) FROM numbers(1000000000)"
         with pytest.raises(StoreUnavailable):
-            await pool.run(lambda client, limit=limit: client.query(sql, settings=limit))  # type: ignore[misc]
+            await pool.run(lambda client, limit=limit, sql=sql: client.query(sql, settings=limit))  # type: ignore[misc]
 
 
 async def test_a_server_that_is_away_is_unavailable() -> None:

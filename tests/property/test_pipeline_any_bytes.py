@@ -1,4 +1,4 @@
-"""Whatever stands on the bus: the pipeline makes rows and dead letters of it, and neighbours of a bad record survive."""
+"""Whatever stands on the bus: the pipeline makes rows and dead letters of it, and neighbours of a bad record live."""
 
 import asyncio
 import gzip
@@ -120,6 +120,7 @@ def enveloped(draw: st.DrawFn) -> Delivery:
 
 
 IDS = [an_id(A_TIME, number) for number in range(3)]
+PRICES = an_envelope().price_version
 ENVELOPE_FIELDS = list(msgspec.to_builtins(an_envelope()))
 ENVELOPES = (
     st.none()
@@ -131,7 +132,6 @@ ENVELOPES = (
         )
     )
 )
-PRICES = an_envelope().price_version
 ANY_RECORD = st.builds(
     Delivery,
     position=st.just(Position(1, 0, 0)),

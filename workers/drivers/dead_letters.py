@@ -44,7 +44,7 @@ class TableQuarantine:
         at = to_milliseconds(self._clock())
         items = [(item, at) for item in rejected]
         first, last = rejected[0].delivery.position, rejected[-1].delivery.position
-        token = f"dead-{first}-{last}-{len(items)}-{at}"
+        token = f"dead-{first}-{last}-{len(items)}"
 
         def write(client: Client) -> None:
             insert(client, "dead_letters", self._columns, items, token)

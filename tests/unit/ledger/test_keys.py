@@ -230,3 +230,9 @@ def test_unknown_fields_of_a_later_program_do_not_keep_the_file_from_being_read(
     content = msgspec.json.decode(path.read_bytes())
     path.write_bytes(msgspec.json.encode(content | {"later": 1}))
     assert KeyRing(path).find(key)
+
+
+@pytest.mark.parametrize("project", ["", "a b", "a/b", "a\nb", "größe", "x" * 101])
+def test_a_project_has_a_plain_name(project: str) -> None:
+    with pytest.raises(Misconfigured, match="project's name"):
+        with_new_key(fresh_content(), project, [Scope.QUERY], "now")

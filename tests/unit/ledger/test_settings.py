@@ -79,3 +79,24 @@ def test_a_default_made_by_a_factory_counts_as_one() -> None:
         words: str = "a"
 
     assert read_section(Odd, "ODD", {"LLMLEDGER_ODD__WORDS": "b"}) == Odd("b")
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "variable", "text"),
+    [
+        (BatchSection, "BATCH", "LLMLEDGER_BATCH__MAX_ROWS", "0"),
+        (BatchSection, "BATCH", "LLMLEDGER_BATCH__MAX_BYTES", "-1"),
+        (BatchSection, "BATCH", "LLMLEDGER_BATCH__MAX_AGE_SECONDS", "nan"),
+        (QueryCaps, "QUERY", "LLMLEDGER_QUERY__MAX_SECONDS", "-5"),
+        (ServerSection, "SERVER", "LLMLEDGER_SERVER__PORT", "-1"),
+    ],
+)
+def test_a_number_that_would_stop_the_work_is_refused_by_name(
+    section: type, name: str, variable: str, text: str
+) -> None:
+    with pytest.raises(Misconfigured, match=variable):
+        read_section(section, name, {variable: text})
+
+
+def test_port_0_means_any_free_one() -> None:
+    assert read_section(ServerSection, "SERVER", {"LLMLEDGER_SERVER__PORT": "0"}).port == 0

@@ -13,7 +13,7 @@ from ledger.errors import UnknownVersion
 from ledger.instants import LATEST_STORED_MS
 from ledger.settings import MAX_BODY_BYTES
 from tests.support.events import AN_ID, SHOP, a_delivery, an_accepted
-from workers.decoding import Accepted, RejectCode, Rejected, decode, split
+from workers.decoding import Accepted, RejectCode, Rejected, decode
 
 
 def rejected(delivery: Delivery) -> Rejected:
@@ -119,10 +119,3 @@ def test_a_field_of_a_later_version_does_no_harm() -> None:
     fields = msgspec.json.decode(delivery.envelope)
     later = replace(delivery, envelope=msgspec.json.encode(fields | {"version": 2, "later": [1]}))
     assert isinstance(decode(later), Accepted)
-
-
-def test_outcomes_are_split_in_their_order() -> None:
-    outcomes = [decode(a_delivery(body, offset)) for offset, body in enumerate([b"{}", b"[", b"{}", b"]"])]
-    accepted, dead = split(outcomes)
-    assert [item.position.offset for item in accepted] == [0, 2]
-    assert [item.delivery.position.offset for item in dead] == [1, 3]

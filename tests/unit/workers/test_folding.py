@@ -11,10 +11,10 @@ from ledger.request_log import RequestLog
 from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.events import AN_ID, SHOP, an_entry, an_update, an_update_of, moved
 from tests.support.recording import RememberingStore
-from workers.decoding import RejectCode, decode, split
+from workers.decoding import RejectCode
 from workers.deriving import Derived
 from workers.folding import MAX_EVENTS_PER_RECORD, Fold, acceptance, fold, version_of
-from workers.normalising import normalise, sorted_by_kind
+from workers.preparing import prepare
 from workers.pricing import with_cost
 
 KEYED = keyed_id("order 17", ID_SECRET)
@@ -27,11 +27,9 @@ def price(derived: Derived) -> RequestLog:
 
 async def folded(store: RememberingStore, *deliveries: Delivery) -> Fold:
     """The fold of one chunk, not yet written."""
-    accepted, unreadable = split(map(decode, deliveries))
-    reports, updates, invalid = sorted_by_kind(map(normalise, accepted))
-    assert not unreadable
-    assert not invalid
-    return await fold(reports, updates, store, price)
+    prepared = prepare(deliveries)
+    assert not prepared.rejected
+    return await fold(prepared.reports, prepared.updates, store, price)
 
 
 async def written(store: RememberingStore, *deliveries: Delivery) -> Fold:

@@ -84,7 +84,7 @@ def test_the_senders_own_keys_are_kept_and_never_ours() -> None:
 
 def test_a_link_names_no_blob_whatever_its_sender_says() -> None:
     link = one("https://example.com/a.png", sha256="0" * 64)
-    assert link.description["sha256"] == "0" * 64
+    assert link.description["sent"] == {"sha256": "0" * 64}
     assert hashes_of([link.description]) == ()
 
 

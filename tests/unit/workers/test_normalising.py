@@ -11,13 +11,13 @@ from ledger.request_log import RequestLog
 from tests.support.builders import A_TIME
 from tests.support.events import a_delivery, a_report, an_accepted, an_envelope, an_update, the_row
 from workers.decoding import RejectCode, Rejected
-from workers.normalising import normalise, sorted_by_kind
+from workers.normalising import Update, normalise
 
 ACCEPTED_AT = an_envelope().accepted_at
 ANTHROPIC = Kind.OPENPIPE_REPORT_ANTHROPIC
 CHAT = {"id": "chatcmpl-1", "model": "gpt-4o-2024-08-06", "choices": [{"message": {"content": "Hi!"}}]}
 
-PEZZO = {
+PEZZO: dict[str, Any] = {
     "metadata": {"provider": "OpenAI", "client": "pezzo-ts", "clientVersion": "0.4.18", "environment": "Production"},
     "request": {"timestamp": "2026-03-14T15:09:26.000Z", "body": {"model": "gpt-4o"}},
     "response": {"timestamp": "2026-03-14T15:09:27.500Z", "body": CHAT, "status": 200},
@@ -157,7 +157,7 @@ OPENPIPE_TABLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     # payloads
     (reply(**CHAT), {"completion_preview": "Hi!", "provider_response_id": "chatcmpl-1"}),
     (reply(choices=[{"message": {"content": None, "tool_calls": [{}]}}]), {"completion_preview": None}),
-    (request(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]), {"prompt_preview": "s\nu"}),
+    (request(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]), {"prompt_preview": "s\nu"}),  # noqa: E501
     (
         reply(usage={"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}),
         {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15, "cache_read_tokens": None},
@@ -250,7 +250,7 @@ PEZZO_TABLE: list[tuple[RequestLog, dict[str, Any]]] = [
         pezzo(properties={"client": "mine", "n": 1, "userId": "u"}, cacheEnabled=True),
         {"metadata": {**BASE, "client": "mine", "n": "1", "userId": "u", "cacheEnabled": "true"}, "user_id": "u"},
     ),
-    (pezzo(properties={"environment": "mine"}), {"environment": "Production", "metadata": {**BASE, "environment": "mine"}}),
+    (pezzo(properties={"environment": "mine"}), {"environment": "Production", "metadata": {**BASE, "environment": "mine"}}),  # noqa: E501
     (pezzo(cacheHit=True), {"cached": True}),
     (pezzo(cacheHit=None), {"cached": False}),
     (pezzo(request={"timestamp": "2026-03-14T15:09:26", "body": {"user": "u2", "stream": True}}),
@@ -265,7 +265,7 @@ PEZZO_TABLE: list[tuple[RequestLog, dict[str, Any]]] = [
     (pezzo_response(body=CHAT), {"is_error": False}),
     (pezzo_response(body={"message": "no", "type": "x"}, status=404), {"is_error": True, "error": "no"}),
     (pezzo_response(body={"controller": {}}, status=200), {"is_error": False, "input_tokens": None}),
-    (pezzo_response(body={"usage": {"prompt_tokens": 1, "completion_tokens": 2}}), {"input_tokens": 1, "output_tokens": 2}),
+    (pezzo_response(body={"usage": {"prompt_tokens": 1, "completion_tokens": 2}}), {"input_tokens": 1, "output_tokens": 2}),  # noqa: E501
     (pezzo(response=None), {"is_error": True, "received_at": None, "duration_ms": None}),
 ]  # fmt: skip
 
@@ -367,25 +367,8 @@ def test_an_update_is_a_patch_with_the_text_of_its_fields() -> None:
 @pytest.mark.parametrize("body", [{}, {"update_data": None}, {"update_data": {}}])
 def test_an_update_without_fields_is_an_empty_patch(body: dict[str, Any]) -> None:
     outcome = normalise(an_accepted(body, kind=Kind.LOG_UPDATE))
-    reports, updates, rejected = sorted_by_kind([outcome])
-    assert (reports, rejected) == ([], [])
-    assert updates[0].patch.body == "{}"
-
-
-def test_outcomes_are_sorted_by_kind_each_in_its_order() -> None:
-    bodies: list[tuple[Kind, dict[str, Any]]] = [
-        (Kind.LOG_UPDATE, {}),
-        (Kind.LOG_INSERT, {}),
-        (Kind.LOG_INSERT, {"cost": -1}),
-        (Kind.PEZZO_REQUEST, {}),
-        (Kind.LOG_UPDATE, {"update_data": 1}),
-        (Kind.LOG_UPDATE, {}),
-    ]
-    outcomes = [normalise(an_accepted(body, at, kind=kind)) for at, (kind, body) in enumerate(bodies)]
-    reports, updates, rejected = sorted_by_kind(outcomes)
-    assert [report.event.position.offset for report in reports] == [1, 3]
-    assert [update.event.position.offset for update in updates] == [0, 5]
-    assert [item.delivery.position.offset for item in rejected] == [2, 4]
+    assert isinstance(outcome, Update)
+    assert outcome.patch.body == "{}"
 
 
 @pytest.mark.parametrize("make", [openpipe, anthropic, pezzo, entry])

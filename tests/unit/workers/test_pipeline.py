@@ -178,7 +178,7 @@ async def test_a_refused_update_is_taken_out_of_force_so_that_later_ones_work() 
     assert patch.is_voided
     await worker.process(an_update_of(record_id, {"initiator": "u"}, 3))
     row = worker.store.visible()[SHOP, record_id]
-    assert (row.description, row.user_id, row.version & 0xFFFF) == ("fine", "u", 3)
+    assert (row.description, row.user_id, row.version & 0xFFFF) == ("fine", "u", 4)
 
 
 async def test_a_crash_after_the_patch_was_voided_does_not_lose_the_update() -> None:

@@ -150,7 +150,7 @@ async def test_a_damaged_log_is_refused(path: Path) -> None:
     for page in range(3, len(content) // 4096 - 3):
         content[page * 4096 : page * 4096 + 100] = bytes(100)
     path.write_bytes(content)
-    with pytest.raises(Misconfigured, match="damaged|cannot be opened"):
+    with pytest.raises(Misconfigured, match=r"damaged|cannot be opened"):
         SqliteLog(path)
 
 
@@ -182,3 +182,28 @@ async def test_closing_finishes_what_is_being_written(path: Path) -> None:
     positions = await asyncio.gather(*publishing)
     async with opened(path) as again:
         assert [found.position for found in await again.poll(1000)] == positions
+
+
+async def test_a_new_log_beside_an_old_store_gives_no_offset_that_the_store_has_seen(path: Path) -> None:
+    async with opened(path) as log:
+        await log.begin_after(17)
+        (position,) = await publish(log, 1)
+        assert position.offset == 18
+        assert [delivery.position.offset for delivery in await log.poll(10)] == [18]
+        await log.begin_after(18)
+
+
+async def test_an_older_copy_of_the_log_is_refused(path: Path) -> None:
+    async with opened(path) as log:
+        await publish(log, 3)
+        with pytest.raises(Misconfigured, match="ends at 3, but the store has seen 17"):
+            await log.begin_after(17)
+
+
+async def test_a_file_that_is_too_large_keeps_nothing_that_was_read(path: Path) -> None:
+    async with opened(path) as log:
+        await publish(log, 30, b"x" * 10_000)
+        await read_all(log, 20)
+        assert await log.prune(Retention(max_file_bytes=10**9)) == 0
+        assert await log.prune(Retention(max_file_bytes=100_000)) == 20
+        assert await log.waiting() == 10

@@ -1,0 +1,90 @@
+"""Dead letters in the store's own table: every byte of them, once each, however often they are put."""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ledger.bus import Position
+from ledger.ids import ProjectId
+from ledger.store import StoreBroken
+from ledger.store.clickhouse import ClickHousePool
+from tests.support.chdb_fixtures import with_schema
+from tests.support.events import a_delivery
+from workers.decoding import RejectCode, Rejected
+from workers.drivers.dead_letters import TableQuarantine
+from workers.quarantining import Quarantine
+
+EVERY_BYTE = bytes(range(256))
+NOW = datetime(2026, 3, 14, 15, 9, 26, 535_000, tzinfo=UTC)
+
+
+@pytest.fixture
+def pool(chdb_dsn: str) -> Iterator[ClickHousePool]:
+    pool = ClickHousePool(with_schema(chdb_dsn), threads=1)
+    yield pool
+    pool.close()
+
+
+def a_quarantine(pool: ClickHousePool) -> TableQuarantine:
+    return TableQuarantine(pool, lambda: NOW, "llmledger 1.0")
+
+
+def a_rejected(offset: int, **changes: Any) -> Rejected:
+    delivery = replace(a_delivery(b"body", offset, project=ProjectId("shop")), **changes)
+    return Rejected(delivery, RejectCode.BODY_UNREADABLE, "Unreadable")
+
+
+async def stored(pool: ClickHousePool) -> list[dict[str, Any]]:
+    sql = (
+        "SELECT generation, partition, offset, hex(key) key, hex(envelope) envelope, hex(body) body,"
+        " body IS NULL body_is_null, headers, reason, detail, code_version, toUnixTimestamp64Milli(dead_at) dead_at"
+        " FROM dead_letters FINAL ORDER BY generation, partition, offset"
+    )
+    return list(await pool.run(lambda client: list(client.query(sql).named_results())))
+
+
+async def test_a_dead_letter_keeps_every_byte(pool: ClickHousePool) -> None:
+    quarantine = a_quarantine(pool)
+    assert isinstance(quarantine, Quarantine)
+    item = a_rejected(
+        7,
+        position=Position(255, 65535, 2**64 - 1),
+        key=EVERY_BYTE,
+        envelope=EVERY_BYTE,
+        body=EVERY_BYTE,
+        headers=(("x", EVERY_BYTE),),
+    )
+    await quarantine.put([item])
+    (row,) = await stored(pool)
+    assert (row["generation"], row["partition"], row["offset"]) == (255, 65535, 2**64 - 1)
+    assert row["key"] == row["envelope"] == row["body"] == EVERY_BYTE.hex().upper()
+    assert [(name, b64decode(value)) for name, value in json.loads(row["headers"])] == [("x", EVERY_BYTE)]
+    assert (row["reason"], row["detail"], row["code_version"]) == ("body_unreadable", "Unreadable", "llmledger 1.0")
+    assert row["dead_at"] == 1773500966535
+
+
+async def test_what_was_not_there_is_null(pool: ClickHousePool) -> None:
+    await a_quarantine(pool).put([a_rejected(1, key=None, envelope=None, body=None), a_rejected(2, body=b"")])
+    first, second = await stored(pool)
+    assert (first["key"], first["envelope"], first["body"]) == (None, None, None)
+    assert (first["body_is_null"], second["body_is_null"]) == (1, 0)
+
+
+async def test_putting_the_same_again_after_a_crash_is_harmless(pool: ClickHousePool) -> None:
+    quarantine = a_quarantine(pool)
+    items = [a_rejected(offset) for offset in range(3)]
+    await quarantine.put(items)
+    await quarantine.put(items)
+    await quarantine.put([*items[1:], a_rejected(3)])
+    assert [row["offset"] for row in await stored(pool)] == [0, 1, 2, 3]
+
+
+async def test_a_table_that_is_gone_is_said(pool: ClickHousePool) -> None:
+    await pool.run(lambda client: client.command("DROP TABLE dead_letters SYNC"))
+    with pytest.raises(StoreBroken):
+        await a_quarantine(pool).put([a_rejected(1)])
