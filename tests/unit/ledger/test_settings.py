@@ -13,6 +13,7 @@ from ledger.settings import (
     BlobsSection,
     KafkaSection,
     KeysSection,
+    QueryCaps,
     ServerSection,
     StoreSection,
     known_variables,
