@@ -82,7 +82,7 @@ def test_a_port_of_the_platform_counts_where_ours_is_not_set(place: Place) -> No
 
 def test_a_dotenv_may_have_comments_quotes_and_exports(place: Place) -> None:
     place.dotenv(
-        f'# {TOPIC}=no\n\n#{DSN}=no\n export {TOPIC}="a b"\nLLMLEDGER_DATA = \'/d\' \nLLMLEDGER_URL=http://h/?a=b\nrubbish\n'
+        f"# {TOPIC}=no\n\n#{DSN}=no\n export {TOPIC}=\"a b\"\nLLMLEDGER_DATA = '/d' \nLLMLEDGER_URL=http://h/?a=b\nrubbish\n"
     )
     assert place.values() == {TOPIC: "a b", "LLMLEDGER_DATA": "/d", "LLMLEDGER_URL": "http://h/?a=b"}
 
@@ -159,7 +159,8 @@ def test_a_name_that_nothing_reads_is_said_with_the_one_that_was_meant(place: Pl
 
 
 def test_a_name_like_none_of_ours_is_said_without_a_guess() -> None:
-    assert warnings({"LLMLEDGER_@": Value("x", "environment")}) == ["LLMLEDGER_@ (environment) is not a setting."] or True
+    name = "LLMLEDGER_" + "Q" * 60
+    assert warnings({name: Value("x", "environment")}) == [f"{name} (environment) is not a setting."]
 
 
 @pytest.mark.parametrize("name", ["LLMLEDGER_TEST_KAFKA", "LLMLEDGER_FAILPOINTS", TOPIC, f"{DSN}_FILE"])

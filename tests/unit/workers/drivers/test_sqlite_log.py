@@ -155,9 +155,9 @@ async def test_what_was_read_when_it_is_stopped_is_finished() -> None:
 async def test_a_worker_with_nothing_to_do_stops_when_it_is_told(worker: Worker) -> None:
     running = worker.start()
     await asyncio.sleep(0)
-    assert worker.vitals.ready
+    while_running = worker.vitals.ready
     await worker.finish(running)
-    assert not worker.vitals.ready
+    assert (while_running, worker.vitals.ready) == (True, False)
     assert worker.handling.chunks == []
 
 
