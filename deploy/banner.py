@@ -37,11 +37,11 @@ class Banner:
         yield f"  List        {self.url}/api/v1/requests"
         yield f"  API         {self.url}/schema"
         yield from self._key_lines()
+        yield f"  Demo        {self._command('demo')}"
         yield "  Ctrl-C to stop; data is kept.  llmledger --help"
 
     def _key_lines(self) -> Iterator[str]:
-        command = shlex.join([os.path.relpath(self.command), "keys", "create", "--data", str(self.data)])
-        create = f"{command} --project default --scope ingest --scope query"
+        create = f"{self._command('keys', 'create')} --project default --scope ingest --scope query"
         if self.first_key is None:
             yield f"  Another key {create}"
             return
@@ -50,3 +50,7 @@ class Banner:
         yield f"  More keys   {create}"
         yield f"  Try it      curl -s {self.url}/api/v1/report -H {header} -d '{SAMPLE}'"
         yield f"  Then        curl -s {self.url}/api/v1/requests -H {header}"
+
+    def _command(self, *words: str) -> str:
+        """A command of this installation on this data folder, as a shell takes it."""
+        return shlex.join([os.path.relpath(self.command), *words, "--data", str(self.data)])

@@ -80,17 +80,26 @@ def readiness(checks: Mapping[str, str]) -> tuple[int, bytes]:
     return (200 if well else 503), json.dumps({"status": "ok" if well else "unavailable", "checks": checks}).encode()
 
 
+CORS = (b"access-control-allow-origin", b"*")
+
+
 class Page:
-    """A small JSON answer, for GET and HEAD."""
+    """A small JSON answer to GET and HEAD."""
 
     def __init__(self, content: Callable[[], tuple[int, bytes]]) -> None:
         self._content = content
 
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
         """Answer without reading the request."""
-        status, body = self._content()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        status, body = self._answer(scope["method"])
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), CORS]
+        sent = b"" if scope["method"] == "HEAD" else body
         await send(
-            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body, "more_body": False}
+            {"type": "http.response.start", "status": status, "headers": headers[2:] if status == 204 else headers}
         )
+        await send({"type": "http.response.body", "body": sent, "more_body": False})
+
+    def _answer(self, method: str) -> tuple[int, bytes]:
+        if method == "OPTIONS":
+            return 204, b""
+        return self._content() if method in {"GET", "HEAD"} else (405, b'{"error":"Method not allowed"}')

@@ -10,7 +10,7 @@ from typing import Any
 from ledger.request_log import Bodies, RequestLog, preview
 from ledger.usage import Usage
 from workers.metadata import first_of
-from workers.payloads import decoded, read_call, read_reply, stream_in
+from workers.payloads import Call, Reply, decoded, read_call, read_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,8 @@ class Derived:
     speed: str | None  # likewise
 
 
-def derive(row: RequestLog, request: Any, response: Any) -> Derived:
-    """The row with every column filled that its payloads tell. `request` and `response` are the decoded payloads."""
-    call, reply = read_call(request), read_reply(response)
+def derive(row: RequestLog, call: Call, reply: Reply) -> Derived:
+    """The row with every column filled that its payloads tell."""
     bodies = row.bodies or Bodies()
     usage = reply.usage
     tier = reply.service_tier or call.service_tier
@@ -37,7 +36,7 @@ def derive(row: RequestLog, request: Any, response: Any) -> Derived:
         service_tier=tier,
         prompt_preview=preview(call.prompt),
         completion_preview=preview(reply.completion),
-        bodies=replace(bodies, prompt=call.prompt, completion=reply.completion, raw_stream=stream_in(response)),
+        bodies=replace(bodies, prompt=call.prompt, completion=reply.completion, raw_stream=reply.stream),
         **_tokens(usage),
     )
     return Derived(complete, usage, tier, reply.speed or call.speed)
@@ -46,12 +45,11 @@ def derive(row: RequestLog, request: Any, response: Any) -> Derived:
 def derive_again(row: RequestLog) -> Derived:
     """The same after an update has changed the row's payloads or model; needs the row's bodies."""
     bodies = row.bodies or Bodies()
-    request, response = decoded(bodies.raw_request), decoded(bodies.raw_response)
-    derived = derive(row, request, response)
+    call, reply = read_call(decoded(bodies.raw_request)), read_reply(decoded(bodies.raw_response))
+    derived = derive(row, call, reply)
     if row.source != "log_entry":
         return derived
-    reply = read_reply(response)
-    judged = replace(derived.row, error=reply.error, is_error=reply.has_error_key, streamed=read_call(request).streamed)
+    judged = replace(derived.row, error=reply.error, is_error=reply.has_error_key, streamed=call.streamed)
     return replace(derived, row=judged)
 
 

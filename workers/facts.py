@@ -8,6 +8,7 @@ import msgspec
 
 from workers.media import StoredItem
 from workers.metadata import Pairs
+from workers.payloads import NO_CALL, NO_REPLY, Call, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +35,8 @@ class Facts:
     raw_response: str | None = None
     media: tuple[StoredItem, ...] = ()
     extra: Mapping[str, msgspec.Raw] = field(default_factory=dict)
-    request: Any = None  # the request payload, decoded
-    response: Any = None  # the reply payload, decoded
+    call: Call = NO_CALL  # what the request payload says
+    reply: Reply = NO_REPLY  # what the reply payload says
 
 
 def text_or_none(value: Any) -> str | None:

@@ -6,7 +6,7 @@ from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
 from workers.media import media_items
 from workers.metadata import Pairs, merged
-from workers.payloads import decoded, read_call
+from workers.payloads import decoded, read_call, read_reply
 from workers.providers import inferred_provider
 
 
@@ -15,14 +15,14 @@ def facts(event: Accepted) -> Facts:
     fields = cut(event.body)
     model = text_or_none(value_of(fields.get("model")))
     raw_request, raw_response = text_of(fields.get("request_data")), text_of(fields.get("response_data"))
-    request = decoded(raw_request)
+    call = read_call(decoded(raw_request))
     return Facts(
         source="log_entry",
         requested_at=event.envelope.accepted_at,
         duration_ms=duration_ms(fields),
         provider=inferred_provider(model),
         model_requested=model,
-        streamed=read_call(request).streamed,
+        streamed=call.streamed,
         user_id=text_or_none(value_of(fields.get("initiator"))),
         description=description_of(fields),
         metadata=metadata_of(fields),
@@ -31,8 +31,8 @@ def facts(event: Accepted) -> Facts:
         raw_response=raw_response,
         media=media_items(fields.get("media")),
         extra=unknown_keys(fields, KNOWN_KEYS),
-        request=request,
-        response=decoded(raw_response),
+        call=call,
+        reply=read_reply(decoded(raw_response)),
     )
 
 

@@ -15,7 +15,6 @@ from workers.decoding import Accepted, RejectCode, Rejected
 from workers.deriving import Derived, derive, grouped, is_error
 from workers.facts import Facts
 from workers.media import Blob, hashes_of, media_json
-from workers.payloads import read_reply
 from workers.updating import check_fields
 
 DIALECTS: Mapping[Kind, Callable[[Accepted], Facts]] = {
@@ -55,7 +54,7 @@ def _report(event: Accepted) -> Normalised:
     facts = DIALECTS[event.envelope.kind](event)
     row = grouped(_row(event, facts), facts.environment)
     blobs = tuple(item.blob for item in facts.media if item.blob)
-    return Normalised(event, derive(row, facts.request, facts.response), blobs)
+    return Normalised(event, derive(row, facts.call, facts.reply), blobs)
 
 
 def _update(event: Accepted) -> Update:
@@ -78,8 +77,7 @@ def _update(event: Accepted) -> Update:
 
 def _row(event: Accepted, facts: Facts) -> RequestLog:
     envelope = event.envelope
-    reply = read_reply(facts.response)
-    sign = facts.error_without_status or (facts.source != "pezzo" and reply.has_error_key)
+    sign = facts.error_without_status or (facts.source != "pezzo" and facts.reply.has_error_key)
     return RequestLog(
         project=envelope.project,
         created_at=envelope.created_at,
@@ -95,7 +93,7 @@ def _row(event: Accepted, facts: Facts) -> RequestLog:
         model_requested=facts.model_requested,
         status_code=facts.status_code,
         is_error=is_error(facts.status_code, facts.error, sign),
-        error=facts.error or reply.error,
+        error=facts.error or facts.reply.error,
         streamed=facts.streamed,
         cached=facts.cached,
         user_id=facts.user_id,

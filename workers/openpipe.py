@@ -17,7 +17,7 @@ from ledger.report import Kind
 from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
 from workers.metadata import first_of
-from workers.payloads import decoded, read_call
+from workers.payloads import decoded, read_call, read_reply
 from workers.providers import prefixed_provider
 
 
@@ -26,8 +26,7 @@ def facts(event: Accepted) -> Facts:
     fields = fields_of(event.body)
     is_anthropic = event.envelope.kind is Kind.OPENPIPE_REPORT_ANTHROPIC
     raw_request, raw_response = text_of(fields.get("reqPayload")), text_of(fields.get("respPayload"))
-    request = decoded(raw_request)
-    call = read_call(request)
+    call = read_call(decoded(raw_request))
     metadata = tuple((text_map(call.metadata) | tags_of(fields)).items())
     requested_at = requested_at_ms(fields)
     return Facts(
@@ -44,8 +43,8 @@ def facts(event: Accepted) -> Facts:
         raw_request=raw_request,
         raw_response=raw_response,
         extra=unknown_keys(fields, KNOWN_KEYS) | _kept_as_sent(fields),
-        request=request,
-        response=decoded(raw_response),
+        call=call,
+        reply=read_reply(decoded(raw_response)),
     )
 
 

@@ -42,6 +42,7 @@ class Reply:
     usage: Usage | None = None
     error: str | None = None
     has_error_key: bool = False
+    stream: str | None = None  # the raw server-sent events, when that is what came
 
 
 NO_CALL = Call()
@@ -122,6 +123,7 @@ def _streamed(stream: str) -> Reply:
         usage=merged.usage,
         error=merged.error,
         has_error_key=merged.error is not None,
+        stream=stream,
     )
 
 

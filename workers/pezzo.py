@@ -17,7 +17,7 @@ from ledger.dialects.pezzo import (
 from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
 from workers.metadata import merged
-from workers.payloads import decoded, read_call
+from workers.payloads import decoded, read_call, read_reply
 
 Fields = dict[str, msgspec.Raw]
 
@@ -30,8 +30,7 @@ def facts(event: Accepted) -> Facts:
     request, response = part_of(fields, "request"), part_of(fields, "response")
     said, properties = _values(fields, "metadata"), _values(fields, "properties")
     raw_request, raw_response = text_of(request.get("body")), text_of(response.get("body"))
-    payload, reply = decoded(raw_request), decoded(raw_response)
-    call = read_call(payload)
+    call, reply = read_call(decoded(raw_request)), decoded(raw_response)
     known = {name: said.get(name) for name in SHOWN_METADATA} | {"cacheEnabled": value_of(fields.get("cacheEnabled"))}
     requested_at = timestamp_ms(request)
     return Facts(
@@ -50,8 +49,8 @@ def facts(event: Accepted) -> Facts:
         raw_request=raw_request,
         raw_response=raw_response,
         extra=_extra(fields, request, response),
-        request=payload,
-        response=reply,
+        call=call,
+        reply=read_reply(reply),
     )
 
 

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ledger.bus import Delivery, Position
-from ledger.ids import RecordId
+from ledger.ids import RecordId, keyed_id
 from ledger.instants import LATEST_STORED_MS
 from ledger.report import Kind
 from ledger.request_log import Bodies, RequestLog
 from ledger.store import Identity
 from ledger.store.columns import BODY_COLUMNS, ROW_COLUMNS, column_values
-from tests.support.builders import A_TIME, an_id
+from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.events import SHOP, a_delivery, an_entry, an_envelope
 from tests.support.recording import RememberingBlobs, RememberingQuarantine, RememberingStore
 from workers.pipeline import Deps, process
@@ -119,7 +119,7 @@ def enveloped(draw: st.DrawFn) -> Delivery:
     return a_delivery(body, kind=kind, content_encoding=encoding, record_id=draw(st.sampled_from(IDS)))
 
 
-IDS = [an_id(A_TIME, number) for number in range(3)]
+IDS = [*(an_id(A_TIME, number) for number in range(3)), keyed_id("order 17", ID_SECRET)]
 PRICES = an_envelope().price_version
 ENVELOPE_FIELDS = list(msgspec.to_builtins(an_envelope()))
 ENVELOPES = (

@@ -136,3 +136,23 @@ async def test_a_head_of_a_page_has_its_length_and_no_body() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ledger.test") as client:
         answer = await client.head("/")
     assert (answer.content, answer.headers["content-length"]) == (b"", "7")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "body"),
+    [
+        ("GET", 200, b'{"a":1}'),
+        ("HEAD", 200, b""),
+        ("OPTIONS", 204, b""),
+        ("POST", 405, b'{"error":"Method not allowed"}'),
+    ],
+)
+async def test_a_page_answers_reading_only_and_any_origin(method: str, status: int, body: bytes) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await Page(lambda: (200, b'{"a":1}'))({"method": method}, None, send)
+    assert (sent[0]["status"], sent[1]["body"]) == (status, body)
+    assert (b"access-control-allow-origin", b"*") in sent[0]["headers"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ledger.errors import Misconfigured
 from ledger.telemetry import MAX_FIELD_CHARACTERS, ConsoleFormatter, JsonFormatter, set_up_logging
 
 
@@ -90,3 +91,15 @@ def test_auto_is_json_where_nobody_looks_on(root: logging.Logger) -> None:
     (handler,) = root.handlers
     assert isinstance(handler.formatter, ConsoleFormatter if sys.stderr.isatty() else JsonFormatter)
     assert logging.getLogger("uvicorn").level == logging.ERROR
+
+
+@pytest.mark.parametrize(
+    ("form", "level", "name"), [("xml", "info", "LLMLEDGER_LOG_FORMAT"), ("json", "loud", "LLMLEDGER_LOG_LEVEL")]
+)
+def test_a_form_or_level_that_is_none_is_refused_by_name(
+    root: logging.Logger, form: str, level: str, name: str
+) -> None:
+    before = root.handlers[:]
+    with pytest.raises(Misconfigured, match=name):
+        set_up_logging(form, level)
+    assert root.handlers == before

@@ -230,3 +230,13 @@ async def test_ids_of_different_projects_do_not_meet(store: RememberingStore) ->
 async def test_a_blob_is_named_by_project_so_that_none_reads_anothers(store: RememberingStore) -> None:
     changes = await folded(store, an_entry({"media": AN_IMAGE}), an_entry({"media": AN_IMAGE}, 2, project="bank"))
     assert {project for project, _ in changes.blobs} == {"shop", "bank"}
+
+
+async def test_a_retry_that_was_accepted_before_the_one_that_is_stored_is_the_first(store: RememberingStore) -> None:
+    stored = an_update_of(AN_ID, {"description": "a"}, 9)
+    await written(store, an_entry(), stored, an_update_of(AN_ID, {"description": "b"}, 7))
+    late = moved(stored, 5)
+    other = an_update_of(AN_ID, {"description": "c"}, 10, event_id=EventId(an_id(A_TIME, 1009)))
+    changes = await written(store, late, other)
+    assert rows(changes)[0].description == "b"
+    assert [item.delivery.position.offset for item in changes.rejected] == [10]

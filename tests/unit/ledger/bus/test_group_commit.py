@@ -159,3 +159,9 @@ async def test_closing_waits_for_everything_that_waits() -> None:
     disk.gate.set()
     await closing
     assert [task.result() for task in tasks] == [-1, -2]
+
+
+async def test_an_answer_that_comes_just_before_the_deadline_counts() -> None:
+    disk = Disk()
+    disk.gate.set()
+    assert await a_queue(disk, deadline=0.0).submit(1) == -1
