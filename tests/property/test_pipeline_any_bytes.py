@@ -27,7 +27,7 @@ from workers.pipeline import Deps, process
 from workers.pricing import Pricing
 from workers.receipts import Receipt
 
-EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 
 NEIGHBOUR: Identity = SHOP, an_id(A_TIME, 999)
 
