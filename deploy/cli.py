@@ -51,7 +51,7 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
         caps = read_section(QueryCaps, "QUERY", given)
         port_is_given = "LLMLEDGER_SERVER__PORT" in given
         options = StandaloneOptions(folder(data), server.host, server.port, port_is_given, batch, caps)
-        run(run_standalone(options, say=lambda line: print(line, flush=True)))  # noqa: T201
+        run(run_standalone(options, say=click.echo))
     except Misconfigured as error:
         raise Failed(str(error)) from error
     except LedgerError as error:

@@ -1,6 +1,6 @@
-"""The buses that need nothing but this process, under the contracts of publishers and of sources."""
+"""The buses that need nothing but this process, and the engines of the store, under their contracts."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import pytest
 from ledger.bus import Delivery
 from ledger.bus.memory import MemoryBus
 from ledger.bus.sqlite_log import SqliteLog
+from ledger.store.clickhouse import ClickHousePool
+from tests.support.chdb_fixtures import with_schema
 from tests.support.publishing import PublishingBus
 
 AnyBus = MemoryBus | SqliteLog
@@ -86,3 +88,26 @@ async def rereadable_sqlite_log(tmp_path: Path) -> AsyncIterator[RereadableBus]:
     reading = RereadableBus(SqliteLog(path), lambda _: SqliteLog(path))
     yield reading
     await reading.close()
+
+
+ENGINES = ["chdb", pytest.param("clickhouse", marks=pytest.mark.clickhouse)]
+
+
+@pytest.fixture
+def pool_chdb(chdb_dsn: str) -> Iterator[ClickHousePool]:
+    pool = ClickHousePool(with_schema(chdb_dsn), threads=2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def pool_clickhouse(clickhouse_database: str) -> Iterator[ClickHousePool]:
+    pool = ClickHousePool(with_schema(clickhouse_database), threads=2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(params=ENGINES)
+def pool(request: pytest.FixtureRequest) -> ClickHousePool:
+    pool: ClickHousePool = request.getfixturevalue(f"pool_{request.param}")
+    return pool

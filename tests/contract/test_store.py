@@ -1,6 +1,6 @@
 """What every store promises that workers write through: what was written is read, and the newest of it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,47 +9,22 @@ import pytest
 
 from ledger.bus import Position
 from ledger.clock import to_milliseconds
-from ledger.errors import StoreUnavailable
 from ledger.ids import EventId, ProjectId, from_int
 from ledger.instants import LATEST_STORED_MS
 from ledger.patch import KeyEntry, Patch
 from ledger.report import Kind
 from ledger.request_log import Bodies, CostStatus, RequestLog, RowKey
-from ledger.store import DataRefused, Identity, RequestLogStore, StoreBroken
-from ledger.store.clickhouse import ClickHousePool, ClickHouseStore, insert
-from ledger.store.columns import ROW_COLUMNS
+from ledger.store import Identity, RequestLogStore
+from ledger.store.clickhouse import ClickHouseStore
 from tests.support.builders import A_TIME, a_request_log, an_id
-from tests.support.chdb_fixtures import with_schema
 from tests.support.recording import RememberingStore
 
 SHOP, BANK = ProjectId("shop"), ProjectId("bank")
 AWKWARD = "\0 '\"`\\N \\x00 {p:String} %s\t\r\n ä 中 😀 \u202e \u2028 NULL"
 INT64_MAX, UINT64_MAX = 2**63 - 1, 2**64 - 1
 
-ENGINES = ["chdb", pytest.param("clickhouse", marks=pytest.mark.clickhouse)]
 
-
-@pytest.fixture
-def pool_chdb(chdb_dsn: str) -> Iterator[ClickHousePool]:
-    pool = ClickHousePool(with_schema(chdb_dsn), threads=2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def pool_clickhouse(clickhouse_database: str) -> Iterator[ClickHousePool]:
-    pool = ClickHousePool(with_schema(clickhouse_database), threads=2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture(params=ENGINES)
-def pool(request: pytest.FixtureRequest) -> ClickHousePool:
-    pool: ClickHousePool = request.getfixturevalue(f"pool_{request.param}")
-    return pool
-
-
-@pytest.fixture(params=["remembering", *ENGINES])
+@pytest.fixture(params=["remembering", "chdb", pytest.param("clickhouse", marks=pytest.mark.clickhouse)])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[RequestLogStore]:
     if request.param == "remembering":
         yield RememberingStore()
@@ -84,7 +59,7 @@ def a_patch(offset: int, **changes: Any) -> Patch:
     return replace(patch, **changes)
 
 
-def an_entry(offset: int, **changes: Any) -> KeyEntry:
+def a_key_entry(offset: int, **changes: Any) -> KeyEntry:
     return replace(KeyEntry(SHOP, an_id(A_TIME, 1), Position(1, 0, offset), A_TIME, f"hash {offset}"), **changes)
 
 
@@ -232,7 +207,7 @@ async def test_more_rows_than_a_look_up_takes_are_found(store: RequestLogStore) 
 
 
 async def test_an_insert_that_is_repeated_under_its_token_is_harmless(store: RequestLogStore) -> None:
-    row, patch, entry = a_request_log(), a_patch(1), an_entry(1)
+    row, patch, entry = a_request_log(), a_patch(1), a_key_entry(1)
     for _ in range(3):
         await store.insert_key_entries([entry], "token")
         await store.insert_patches([patch], "token")
@@ -297,7 +272,7 @@ async def test_patches_of_many_months_and_ids_go_in_and_come_out_together(store:
 
 
 async def test_key_entries_come_in_the_order_of_their_positions(store: RequestLogStore) -> None:
-    first, later = an_entry(1), an_entry(2, created_at=A_TIME + 40 * 24 * 3600 * 1000)
+    first, later = a_key_entry(1), a_key_entry(2, created_at=A_TIME + 40 * 24 * 3600 * 1000)
     await store.insert_key_entries([later], "a")
     await store.insert_key_entries([first], "b")
     assert await store.key_entries([(SHOP, first.id)]) == [first, later]
@@ -308,57 +283,3 @@ async def test_asking_for_nothing_gives_nothing(store: RequestLogStore) -> None:
     assert await store.key_entries([]) == []
     assert await store.patches([]) == []
     assert await store.rows([], with_bodies=True) == []
-
-
-UNFIT: list[dict[str, Any]] = [{"version": 2**64}, {"status_code": 2**31}, {"input_tokens": 2**63}, {"version": -1}]
-
-
-@pytest.mark.parametrize("changes", UNFIT, ids=str)
-async def test_a_row_that_does_not_fit_is_refused_and_its_neighbour_is_not(
-    pool: ClickHousePool, changes: dict[str, Any]
-) -> None:
-    store = ClickHouseStore(pool)
-    row, neighbour = a_request_log(id=an_id(A_TIME, 1)), a_request_log(id=an_id(A_TIME, 2))
-    with pytest.raises(DataRefused):
-        await store.insert_rows([neighbour, replace(row, **changes)], "token")
-    await write(store, neighbour, token="alone")
-    assert await read(store, row.key, neighbour.key) == [neighbour]
-
-
-async def test_what_the_engine_itself_refuses_of_the_data_is_refused(pool: ClickHousePool) -> None:
-    month = 31 * 24 * 3600 * 1000
-    rows = [a_request_log(created_at=A_TIME - number * month) for number in range(110)]
-    with pytest.raises(DataRefused, match="252"):
-        await pool.run(lambda client: insert(client, "request_logs", ROW_COLUMNS, rows, "token"))
-
-
-async def test_a_missing_table_is_broken(pool: ClickHousePool) -> None:
-    await pool.run(lambda client: client.command("DROP TABLE request_patches SYNC"))
-    store = ClickHouseStore(pool)
-    with pytest.raises(StoreBroken, match="60"):
-        await store.insert_patches([a_patch(1)], "token")
-    with pytest.raises(StoreBroken, match="60"):
-        await store.patches([(SHOP, an_id(A_TIME, 1))])
-
-
-async def test_a_missing_column_is_broken(pool: ClickHousePool) -> None:
-    await pool.run(lambda client: client.command("ALTER TABLE request_logs DROP COLUMN environment"))
-    with pytest.raises(StoreBroken):
-        await ClickHouseStore(pool).insert_rows([a_request_log()], "token")
-
-
-async def test_a_limit_of_time_or_memory_is_unavailable(pool: ClickHousePool) -> None:
-    for limit in ({"max_execution_time": 0.01}, {"max_memory_usage": 1_000_000}):
-        sql = "SELECT uniqExact(number) FROM numbers(1000000000)"
-        with pytest.raises(StoreUnavailable):
-            await pool.run(lambda client, limit=limit, sql=sql: client.query(sql, settings=limit))  # type: ignore[misc]
-
-
-async def test_a_server_that_is_away_is_unavailable() -> None:
-    pool = ClickHousePool("http://127.0.0.1:1/nowhere", threads=1)
-    store = ClickHouseStore(pool)
-    with pytest.raises(StoreUnavailable):
-        await store.ping()
-    with pytest.raises(StoreUnavailable):
-        await store.insert_rows([a_request_log()], "token")
-    pool.close()

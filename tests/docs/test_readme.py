@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 
 from deploy.cli import main
 from ledger.settings import known_variables
-from tests.support.standalone_process import Standalone, start_standalone
+from tests.support.standalone_process import Standalone
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,17 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    running = start_standalone(tmp_path_factory.mktemp("readme"))
-    try:
-        yield running
-        running.stop()
-    finally:
-        running.kill()
-
-
-def test_every_call_of_the_readme_works_as_pasted_one_after_the_other(standalone: Standalone, tmp_path: Path) -> None:
+def test_every_call_of_the_readme_works_as_pasted_one_after_the_other(first_start: Standalone, tmp_path: Path) -> None:
     script = tmp_path / "readme.sh"
     # What was reported is listed a moment later: the call that reads one record waits for it, as a reader would.
     read_one = "curl -sf $LEDGER/api/v1/requests/$ID"
@@ -42,8 +31,8 @@ def test_every_call_of_the_readme_works_as_pasted_one_after_the_other(standalone
     )
     pasted = "\n".join(blocks("sh")).replace(read_one, f"{waiting}\n{read_one}")
     script.write_text(f"set -euo pipefail\n{pasted}")
-    assert standalone.first_key
-    environment = {"PATH": os.environ["PATH"], "LEDGER": standalone.url, "LEDGER_KEY": standalone.first_key}
+    assert first_start.first_key
+    environment = {"PATH": os.environ["PATH"], "LEDGER": first_start.url, "LEDGER_KEY": first_start.first_key}
     done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count('{"status":"ok"}') == 2

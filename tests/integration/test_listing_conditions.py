@@ -1,38 +1,17 @@
 """What a filter and a search find, by example."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger.request_log import Bodies
+from tests.support.asking import numbered_ids, rule
 from tests.support.builders import A_TIME, a_request_log, an_id
-from tests.support.query_service import QueryService, query_service
+from tests.support.query_service import QueryService
 
 FILTERS = json.loads((Path(__file__).parents[1] / "golden" / "llm_report_list" / "filters.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def shared(chdb_schema_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryService]:
-    with query_service(chdb_schema_dsn, tmp_path_factory.mktemp("keys")) as running:
-        yield running
-
-
-@pytest.fixture
-async def service(shared: QueryService) -> QueryService:
-    """The service over empty tables."""
-    await shared.clear()
-    return shared
-
-
-def numbered_ids(*numbers: int) -> list[str]:
-    return [an_id(A_TIME, number) for number in numbers]
-
-
-def rule(field: str, operator: str, value: Any = None) -> str:
-    return json.dumps({"combinator": "and", "rules": [{"field": field, "operator": operator, "value": value}]})
 
 
 async def test_known_filter_texts_mean_what_they_say(service: QueryService) -> None:

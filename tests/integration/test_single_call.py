@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -13,25 +12,11 @@ from ledger.ids import ProjectId, keyed_id
 from ledger.patch import KeyEntry
 from ledger.request_log import Bodies, CostStatus
 from tests.support.builders import A_TIME, ID_SECRET, a_request_log, an_id
-from tests.support.query_service import QueryService, query_service
+from tests.support.query_service import QueryService
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 SHOP = ProjectId("shop")
-
-
-@pytest.fixture(scope="module")
-def shared(chdb_schema_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryService]:
-    with query_service(chdb_schema_dsn, tmp_path_factory.mktemp("keys")) as running:
-        yield running
-
-
-@pytest.fixture
-async def service(shared: QueryService) -> QueryService:
-    """The service over empty tables."""
-    await shared.clear()
-    shared.blobs.stored.clear()
-    return shared
 
 
 def sha256(data: bytes) -> str:

@@ -18,7 +18,7 @@ from tests.support.access import Access
 from tests.support.clickhouse_fixtures import fresh_database
 from tests.support.cluster_processes import Backends, new_key, running_cluster
 from tests.support.kafka_broker import BrokerProcess
-from tests.support.standalone_process import start_standalone
+from tests.support.standalone_process import Standalone, start_standalone
 
 PROJECT = "proj_test"
 """The project that recorded requests name."""
@@ -67,6 +67,17 @@ def spare(started_ledger: StartedLedger) -> Access:
 def other_spare(started_ledger: StartedLedger) -> Access:
     """One more such project."""
     return next(started_ledger.spares)
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    """A standalone product that has just been started for the first time, for the tests of one module."""
+    running = start_standalone(tmp_path_factory.mktemp("first-start"))
+    try:
+        yield running
+        running.stop()
+    finally:
+        running.kill()
 
 
 @contextmanager
