@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from ledger.blobs import BlobStore
 from ledger.bus import Delivery, committable
 from ledger.store import RequestLogStore
+from workers.decoding import Rejected
 from workers.folding import Fold, Price, fold
+from workers.normalising import Normalised, Update
 from workers.preparing import Prepared, prepare
 from workers.quarantining import Ceiling, Quarantine
 from workers.receipts import Receipt
@@ -53,16 +55,35 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
 
 
 async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still_ours: Callable[[], bool]) -> Receipt:
-    async def folded() -> Fold:
-        return await fold(prepared.reports, prepared.updates, deps.store, deps.price)
-
-    changes = await retrying(folded, deps.retry)
+    lease = Lease(part, still_ours)
+    changes = await _folded(deps, prepared.reports, prepared.updates)
     dead = [*prepared.rejected, *changes.rejected]
     deps.ceiling.check(len(part) - len(dead), dead)
-    refused = await write(changes, Lease(part, still_ours), deps.store, deps.blobs, deps.retry)
+    refused = await write(changes, lease, deps.store, deps.blobs, deps.retry)
+    alone = _refused_with_their_updates(prepared.reports, changes, refused)
+    if alone:  # a bad update must not take its record with it
+        again = await _folded(deps, alone, [])
+        tried = {report.event.position for report in alone}
+        refused = [item for item in refused if item.delivery.position not in tried]
+        refused += await write(again, lease, deps.store, deps.blobs, deps.retry)
     deps.ceiling.check(0, refused)
     dead += refused
     if dead:
         log.warning("Dead letters.", extra={"action": "dead_letters", **Counter(item.code.value for item in dead)})
         await retrying(lambda: deps.quarantine.put(dead), deps.retry)
-    return Receipt(stored=len(changes.rows) - len(refused), quarantined=len(dead), resume_at=committable(part))
+    lost = {item.delivery.position for item in refused}
+    stored = sum(not lost.issuperset(event.position for event in row.carries) for row in changes.rows)
+    return Receipt(stored, quarantined=len(dead), resume_at=committable(part))
+
+
+async def _folded(deps: Deps, reports: Sequence[Normalised], updates: Sequence[Update]) -> Fold:
+    return await retrying(lambda: fold(reports, updates, deps.store, deps.price), deps.retry)
+
+
+def _refused_with_their_updates(
+    reports: Sequence[Normalised], changes: Fold, refused: Sequence[Rejected]
+) -> list[Normalised]:
+    """Reports whose rows were refused as updates of the same batch had made them; those are out of force by now."""
+    lost = {item.delivery.position for item in refused}
+    updated = {event.position for row in changes.rows if row.patches for event in row.carries}
+    return [report for report in reports if report.event.position in lost & updated]

@@ -1,57 +1,24 @@
 """One batch from top to bottom: the order of the writes, crashes between them, refusals, outages, lost leases."""
 
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from ledger.bus import Delivery
 from ledger.errors import StoreUnavailable, UnknownVersion
-from ledger.ids import ProjectId, RecordId, keyed_id
-from ledger.request_log import RequestLog
+from ledger.ids import ProjectId, keyed_id
 from ledger.store import StoreBroken
 from tests.support.builders import A_TIME, ID_SECRET, an_id
-from tests.support.events import AN_ID, SHOP, a_delivery, an_entry, an_update_of
-from tests.support.recording import Crash, RememberingBlobs, RememberingQuarantine, RememberingStore
+from tests.support.events import AN_ID, a_delivery, an_entry, an_update_of
+from tests.support.recording import Crash, RememberingQuarantine, RememberingStore
+from tests.support.remembering_worker import Worker, fine
 from workers.decoding import RejectCode, Rejected
-from workers.deriving import Derived
-from workers.pipeline import Deps, process
-from workers.pricing import with_cost
-from workers.quarantining import Ceiling, TooManyDeadLetters
+from workers.quarantining import TooManyDeadLetters
 from workers.receipts import Receipt
-from workers.retrying import RetryPolicy
 from workers.writing import NoLongerOurs
 
-AT_ONCE = RetryPolicy(base_delay=0.0)
 KEYED = keyed_id("order 17", ID_SECRET)
 MEDIA = {"request": [{"type": "image", "data": "AAAA"}]}
-
-
-def price(derived: Derived) -> RequestLog:
-    return with_cost(derived.row)
-
-
-@dataclass
-class Worker:
-    """A pipeline over parts that remember."""
-
-    store: RememberingStore = field(default_factory=RememberingStore)
-    blobs: RememberingBlobs = field(default_factory=RememberingBlobs)
-    quarantine: RememberingQuarantine = field(default_factory=RememberingQuarantine)
-    ceiling: Ceiling = field(default_factory=Ceiling)
-
-    async def process(self, *batch: Delivery, still_ours: Callable[[], bool] = lambda: True) -> Receipt:
-        deps = Deps(self.store, self.blobs, self.quarantine, price, self.ceiling, AT_ONCE)
-        return await process(deps, batch, still_ours)
-
-    @property
-    def dead(self) -> dict[int, RejectCode]:
-        return {position.offset: item.code for position, item in self.quarantine.dead.items()}
-
-    @property
-    def descriptions(self) -> dict[RecordId, str | None]:
-        return {identity[1]: row.description for identity, row in self.store.visible().items()}
 
 
 @pytest.fixture
@@ -59,33 +26,11 @@ def worker() -> Worker:
     return Worker()
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Warnings about an outage are part of it."""
-    logging.getLogger("workers.retrying").setLevel(logging.ERROR)
-    yield
-    logging.getLogger("workers.retrying").setLevel(logging.NOTSET)
-
-
 A_BATCH = [
     an_entry({"description": "keyed", "media": MEDIA}, 1, record_id=KEYED),
     an_entry({"description": "plain"}, 2),
     an_update_of(AN_ID, {"description": "updated"}, 3),
 ]
-
-
-def poison(number: int, offset: int) -> Delivery:
-    """A report that the store refuses."""
-    return an_entry({"description": "poison"}, offset, record_id=an_id(A_TIME, number))
-
-
-def fine(number: int, offset: int) -> Delivery:
-    """A report that it does not."""
-    return an_entry({"description": "fine"}, offset, record_id=an_id(A_TIME, number))
-
-
-def is_poison(row: RequestLog) -> bool:
-    return row.description == "poison"
 
 
 async def test_keys_and_patches_come_before_bodies_and_bodies_before_rows(worker: Worker) -> None:
@@ -147,58 +92,6 @@ async def test_a_dead_letter_is_the_delivery_as_it_was_read(worker: Worker) -> N
 async def test_an_empty_batch_writes_nothing(worker: Worker) -> None:
     assert await worker.process() == Receipt(stored=0, quarantined=0, resume_at={})
     assert worker.store.writes == []
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 8, 33])
-@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
-async def test_a_refused_row_is_found_and_its_neighbours_are_stored(size: int, place: float) -> None:
-    worker = Worker(RememberingStore(refuses=is_poison))
-    at = round(place * (size - 1))
-    batch = [poison(number, number) if number == at else fine(number, number) for number in range(size)]
-    receipt = await worker.process(*batch)
-    assert worker.dead == {at: RejectCode.ROW_REFUSED}
-    assert set(worker.descriptions) == {an_id(A_TIME, number) for number in range(size) if number != at}
-    assert receipt == Receipt(stored=size - 1, quarantined=1, resume_at={0: size})
-
-
-async def test_when_all_rows_are_refused_all_are_dead_letters() -> None:
-    worker = Worker(RememberingStore(refuses=lambda _: True))
-    receipt = await worker.process(*(fine(number, number) for number in range(7)))
-    assert receipt == Receipt(stored=0, quarantined=7, resume_at={0: 7})
-    assert worker.store.lists == {}
-
-
-async def test_a_refused_update_is_taken_out_of_force_so_that_later_ones_work() -> None:
-    worker = Worker(RememberingStore(refuses=is_poison))
-    await worker.process(fine(1, 1))
-    record_id = an_id(A_TIME, 1)
-    receipt = await worker.process(an_update_of(record_id, {"description": "poison"}, 2))
-    assert (receipt.stored, worker.dead) == (0, {2: RejectCode.ROW_REFUSED})
-    (patch,) = await worker.store.patches([(SHOP, record_id)])
-    assert patch.is_voided
-    await worker.process(an_update_of(record_id, {"initiator": "u"}, 3))
-    row = worker.store.visible()[SHOP, record_id]
-    assert (row.description, row.user_id, row.version & 0xFFFF) == ("fine", "u", 4)
-
-
-async def test_a_crash_after_the_patch_was_voided_does_not_lose_the_update() -> None:
-    worker = Worker(RememberingStore(refuses=is_poison))
-    await worker.process(fine(1, 1))
-    update = an_update_of(an_id(A_TIME, 1), {"description": "poison"}, 2)
-    unlucky = Worker(worker.store, quarantine=CrashingQuarantine())
-    with pytest.raises(Crash):
-        await unlucky.process(update)
-    receipt = await worker.process(update)
-    assert worker.dead == {2: RejectCode.ROW_REFUSED}
-    assert receipt.quarantined == 1
-    assert worker.descriptions == {an_id(A_TIME, 1): "fine"}
-
-
-class CrashingQuarantine(RememberingQuarantine):
-    """Dies instead of putting anything away."""
-
-    async def put(self, rejected: object) -> None:
-        raise Crash
 
 
 async def test_a_store_that_is_away_is_waited_for() -> None:

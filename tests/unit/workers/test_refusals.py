@@ -1,0 +1,94 @@
+"""Rows that the store refuses for what they are: they alone become dead letters, and nothing is lost on the way."""
+
+import pytest
+
+from ledger.ids import keyed_id
+from tests.support.builders import A_TIME, ID_SECRET, an_id
+from tests.support.events import SHOP, an_entry, an_update_of
+from tests.support.recording import Crash, RememberingQuarantine, RememberingStore
+from tests.support.remembering_worker import Worker, fine, is_poison, poison
+from workers.decoding import RejectCode
+from workers.receipts import Receipt
+
+KEYED = keyed_id("order 17", ID_SECRET)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 33])
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+async def test_a_refused_row_is_found_and_its_neighbours_are_stored(size: int, place: float) -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    at = round(place * (size - 1))
+    batch = [poison(number, number) if number == at else fine(number, number) for number in range(size)]
+    receipt = await worker.process(*batch)
+    assert worker.dead == {at: RejectCode.ROW_REFUSED}
+    assert set(worker.descriptions) == {an_id(A_TIME, number) for number in range(size) if number != at}
+    assert receipt == Receipt(stored=size - 1, quarantined=1, resume_at={0: size})
+
+
+async def test_when_all_rows_are_refused_all_are_dead_letters() -> None:
+    worker = Worker(RememberingStore(refuses=lambda _: True))
+    receipt = await worker.process(*(fine(number, number) for number in range(7)))
+    assert receipt == Receipt(stored=0, quarantined=7, resume_at={0: 7})
+    assert worker.store.lists == {}
+
+
+async def test_a_refused_update_is_taken_out_of_force_so_that_later_ones_work() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    await worker.process(fine(1, 1))
+    record_id = an_id(A_TIME, 1)
+    receipt = await worker.process(an_update_of(record_id, {"description": "poison"}, 2))
+    assert (receipt.stored, worker.dead) == (0, {2: RejectCode.ROW_REFUSED})
+    (patch,) = await worker.store.patches([(SHOP, record_id)])
+    assert patch.is_voided
+    await worker.process(an_update_of(record_id, {"initiator": "u"}, 3))
+    row = worker.store.visible()[SHOP, record_id]
+    assert (row.description, row.user_id, row.version & 0xFFFF) == ("fine", "u", 4)
+
+
+async def test_a_refused_update_does_not_take_its_record_with_it() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    record_id = an_id(A_TIME, 1)
+    keyed = an_entry({"description": "keyed"}, 4, record_id=KEYED)
+    batch = [
+        fine(1, 1),
+        an_update_of(record_id, {"initiator": "u"}, 2),
+        an_update_of(record_id, {"description": "poison"}, 3),
+        keyed,
+        an_update_of(KEYED, {"description": "poison"}, 5),
+        fine(2, 6),
+    ]
+    receipt = await worker.process(*batch)
+    assert worker.descriptions == {record_id: "fine", KEYED: "keyed", an_id(A_TIME, 2): "fine"}
+    assert worker.dead == dict.fromkeys((2, 3, 5), RejectCode.ROW_REFUSED)
+    assert receipt == Receipt(stored=3, quarantined=3, resume_at={0: 7})
+    before = worker.store.visible()
+    assert (await worker.process(*batch)) == receipt
+    assert worker.store.visible() == before
+
+
+async def test_a_record_that_is_refused_also_without_its_updates_is_a_dead_letter() -> None:
+    worker = Worker(RememberingStore(refuses=lambda row: row.id == an_id(A_TIME, 1)))
+    batch = [fine(1, 1), an_update_of(an_id(A_TIME, 1), {"initiator": "u"}, 2), fine(2, 3)]
+    receipt = await worker.process(*batch)
+    assert worker.dead == dict.fromkeys((1, 2), RejectCode.ROW_REFUSED)
+    assert receipt == Receipt(stored=1, quarantined=2, resume_at={0: 4})
+
+
+async def test_a_crash_after_the_patch_was_voided_does_not_lose_the_update() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    await worker.process(fine(1, 1))
+    update = an_update_of(an_id(A_TIME, 1), {"description": "poison"}, 2)
+    unlucky = Worker(worker.store, quarantine=CrashingQuarantine())
+    with pytest.raises(Crash):
+        await unlucky.process(update)
+    receipt = await worker.process(update)
+    assert worker.dead == {2: RejectCode.ROW_REFUSED}
+    assert receipt.quarantined == 1
+    assert worker.descriptions == {an_id(A_TIME, 1): "fine"}
+
+
+class CrashingQuarantine(RememberingQuarantine):
+    """Dies instead of putting anything away."""
+
+    async def put(self, rejected: object) -> None:
+        raise Crash
