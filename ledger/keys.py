@@ -74,10 +74,13 @@ def fresh_content() -> KeyFileContent:
 def read_content(path: Path) -> KeyFileContent:
     """The file's content. Raises `Misconfigured` when it is missing or cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=KeyFileContent)
+        content = msgspec.json.decode(path.read_bytes(), type=KeyFileContent)
+        for secret in (content.pepper, *content.projects.values()):
+            b64decode(secret, validate=True)
+        return content
     except FileNotFoundError as error:
         raise Misconfigured(f"The key file {path} does not exist. Make a key: llmledger keys create.") from error
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, ValueError) as error:
         raise Misconfigured(f"The key file {path} cannot be read: {error}") from error
 
 

@@ -51,7 +51,7 @@ class Fold:
 
 def version_of(highest: Position, events: int) -> int:
     """Generation (8 bits), highest offset (40), number of events (16): grows whenever an event is added."""
-    return highest.generation << 56 | highest.offset << 16 | events
+    return highest.generation << 56 | highest.offset << 16 | min(events, 0xFFFF)
 
 
 async def fold(reports: Sequence[Normalised], updates: Sequence[Update], store: RequestLogStore, price: Price) -> Fold:

@@ -6,6 +6,7 @@ small compressed bodies may be large inside.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from ledger.bus import Delivery
 from workers.decoding import Accepted, Rejected, decode
@@ -37,6 +38,8 @@ def prepare(batch: Sequence[Delivery]) -> Prepared:
                 prepared.updates.append(update)
             case Rejected() as rejected:
                 prepared.rejected.append(rejected)
+            case _ as unexpected:
+                assert_never(unexpected)
     return prepared
 
 

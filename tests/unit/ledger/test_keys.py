@@ -236,3 +236,9 @@ def test_unknown_fields_of_a_later_program_do_not_keep_the_file_from_being_read(
 def test_a_project_has_a_plain_name(project: str) -> None:
     with pytest.raises(Misconfigured, match="project's name"):
         with_new_key(fresh_content(), project, [Scope.QUERY], "now")
+
+
+def test_a_file_with_broken_secrets_is_said(path: Path) -> None:
+    path.write_text('{"version":1,"pepper":"not base64!"}')
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        read_content(path)
