@@ -55,17 +55,10 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
 
 
 async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still_ours: Callable[[], bool]) -> Receipt:
-    lease = Lease(part, still_ours)
     changes = await _folded(deps, prepared.reports, prepared.updates)
     dead = [*prepared.rejected, *changes.rejected]
     deps.ceiling.check(len(part) - len(dead), dead)
-    refused = await write(changes, lease, deps.store, deps.blobs, deps.retry)
-    alone = _refused_with_their_updates(prepared.reports, changes, refused)
-    if alone:  # a bad update must not take its record with it
-        again = await _folded(deps, alone, [])
-        tried = {report.event.position for report in alone}
-        refused = [item for item in refused if item.delivery.position not in tried]
-        refused += await write(again, lease, deps.store, deps.blobs, deps.retry)
+    refused = await _written(deps, prepared.reports, changes, Lease(part, still_ours))
     deps.ceiling.check(0, refused)
     dead += refused
     if dead:
@@ -74,6 +67,18 @@ async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still
     lost = {item.delivery.position for item in refused}
     stored = sum(not lost.issuperset(event.position for event in row.carries) for row in changes.rows)
     return Receipt(stored, quarantined=len(dead), resume_at=committable(part))
+
+
+async def _written(deps: Deps, reports: Sequence[Normalised], changes: Fold, lease: Lease) -> list[Rejected]:
+    """What the store refused of these changes. A refused update does not take its record with it."""
+    refused = await write(changes, lease, deps.store, deps.blobs, deps.retry)
+    alone = _refused_with_their_updates(reports, changes, refused)
+    if not alone:
+        return refused
+    again = await _folded(deps, alone, [])
+    tried = {report.event.position for report in alone}
+    kept = [item for item in refused if item.delivery.position not in tried]
+    return kept + await write(again, lease, deps.store, deps.blobs, deps.retry)
 
 
 async def _folded(deps: Deps, reports: Sequence[Normalised], updates: Sequence[Update]) -> Fold:
