@@ -57,7 +57,7 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
     except LedgerError as error:
         log.exception("Standalone has stopped.")
         raise Failed(f"Stopped: {error} Nothing that was accepted is lost; start it again.") from error
-    except Exception as error:
+    except Exception as error:  # the edge of the process: said whole, then it ends
         log.exception("Standalone has stopped.")
         raise Failed(f"Stopped: {type(error).__name__}. Nothing that was accepted is lost.") from error
     sys.stdout.flush()

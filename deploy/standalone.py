@@ -137,7 +137,7 @@ async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket
     worker = _ending(
         run_log_worker(parts.bus, options.batch, handle, stop=worker_stop, vitals=parts.vitals), stop, worker_stop
     )
-    pruning = asyncio.create_task(_prune(parts.bus))
+    pruning = _ending(_prune(parts.bus), stop)
     try:
         await serve(parts.app(options), listener, stop, drain_seconds=DRAIN_SECONDS)
     finally:
@@ -145,9 +145,10 @@ async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket
         pruning.cancel()
         await asyncio.wait({worker}, timeout=WORKER_DRAIN_SECONDS)
         worker.cancel()  # what it was still writing is read from the log again at the next start
-        await asyncio.wait({worker})
-    if not worker.cancelled():
-        worker.result()
+        await asyncio.wait({worker, pruning})
+    for part in (worker, pruning):
+        if not part.cancelled():
+            part.result()
 
 
 def _ending(work: Coroutine[Any, Any, None], *events: asyncio.Event) -> asyncio.Task[None]:

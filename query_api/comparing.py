@@ -13,9 +13,10 @@ from typing import TypeAlias
 from uuid import UUID
 
 from ledger.instants import epoch_ms, iso_ms
+from ledger.store.columns import TIME, time_text
 from query_api.errors import BadParameter
 from query_api.filter_text import Operator, Scalar, Value, bad
-from query_api.statements import TIME, Bound, time_text
+from query_api.statements import Bound
 
 Atom: TypeAlias = Callable[[Operator, str, Value, Bound], str]
 

@@ -14,9 +14,9 @@ from ledger.ids import ProjectId, from_int, to_int
 from ledger.request_log import Bodies, RequestLog, RowKey
 from ledger.settings import QueryCaps
 from ledger.store.clickhouse import ClickHousePool
-from ledger.store.columns import ROW_COLUMNS, row_from, select_list
+from ledger.store.columns import ROW_COLUMNS, TIME, row_from, select_list, time_text
 from query_api.errors import TooExpensive
-from query_api.statements import TIME, Bound, Statement, time_text
+from query_api.statements import Bound, Statement
 
 TOO_LONG = frozenset({159, 160})
 TOO_LARGE = frozenset({396})

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger.clock import from_milliseconds
-
-TIME = "DateTime64(3, 'UTC')"
+from ledger.store.columns import TIME, time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,3 @@ class Bound:
     def statement(self, sql: str) -> Statement:
         """The finished statement."""
         return Statement(sql, dict(self.values))
-
-
-def time_text(ms: int) -> str:
-    """Milliseconds since 1970 in the text form that the engine reads as `TIME`."""
-    return from_milliseconds(ms).strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03d}"

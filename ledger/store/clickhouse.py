@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +35,7 @@ from ledger.store.columns import (
     patch_from,
     row_from,
     select_list,
+    time_text,
 )
 
 T = TypeVar("T")
@@ -241,7 +241,7 @@ def read_rows(client: Client, keys: Collection[RowKey], *, with_bodies: bool) ->
 def _rows_of(client: Client, project: ProjectId, keys: Sequence[RowKey], with_bodies: bool) -> list[RequestLog]:
     parameters = {
         "project": project,
-        "times": [as_time_text(key.created_at) for key in keys],
+        "times": [time_text(key.created_at) for key in keys],
         "ids": [to_int(key.id) for key in keys],
     }
     where = (
@@ -254,11 +254,6 @@ def _rows_of(client: Client, project: ProjectId, keys: Sequence[RowKey], with_bo
         found = client.query(f"SELECT {select_list(BODY_COLUMNS)} FROM request_bodies {where}", parameters=parameters)
         heavy = dict(map(bodies_from, found.result_rows))
     return [row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows]
-
-
-def as_time_text(ms: int) -> str:
-    """Milliseconds since 1970 in the text form that the engine reads as DateTime64(3, 'UTC')."""
-    return from_milliseconds(ms).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03d}"
 
 
 def by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[Any]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ledger.bus import Position
+from ledger.clock import from_milliseconds
 from ledger.ids import EventId, ProjectId, RecordId, from_int, to_int
 from ledger.patch import KeyEntry, Patch
 from ledger.report import Kind
@@ -15,6 +16,11 @@ from ledger.request_log import Bodies, CostStatus, RequestLog
 
 TIME = "DateTime64(3, 'UTC')"
 LABEL = "LowCardinality(String)"
+
+
+def time_text(ms: int) -> str:
+    """Milliseconds since 1970 in the text form that the engine reads as `TIME`."""
+    return from_milliseconds(ms).strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03d}"
 
 
 @dataclass(frozen=True, slots=True)

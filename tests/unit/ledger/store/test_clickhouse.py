@@ -19,11 +19,11 @@ from ledger.store.clickhouse import (
     TRANSIENT,
     ClickHousePool,
     ClickHouseStore,
-    as_time_text,
     by_project,
     is_embedded,
     sorted_by_remedy,
 )
+from ledger.store.columns import time_text
 from tests.support.builders import an_id
 
 TOO_MANY_PARTITIONS = "Code: 252. DB::Exception: Too many partitions for single INSERT block (more than 100)."
@@ -90,7 +90,7 @@ def test_the_scheme_says_whether_the_engine_is_inside(dsn: str, embedded: bool) 
     [(0, "1970-01-01 00:00:00.000"), (1773500966535, "2026-03-14 15:09:26.535"), (61, "1970-01-01 00:00:00.061")],
 )
 def test_times_are_spelt_as_the_engine_reads_them(ms: int, text: str) -> None:
-    assert as_time_text(ms) == text
+    assert time_text(ms) == text
 
 
 def test_look_ups_are_cut_by_project_and_into_pieces_that_a_statement_takes() -> None:
