@@ -18,6 +18,7 @@ from deploy.commands.services import ingest_api, query_api, workers
 from deploy.event_loop import run
 from deploy.standalone import StandaloneOptions, run_standalone
 from ledger.errors import LedgerError, Misconfigured
+from ledger.failpoints import VARIABLE, arm
 from ledger.settings import BatchSection, QueryCaps, ServerSection, read_section
 from ledger.telemetry import set_up_logging
 
@@ -38,8 +39,18 @@ def main(context: click.Context, data: Path | None, host: str | None, port: int 
     llmledger keys create --project acme --scope ingest --scope query
     """
     set_up_logging("auto", "warning")
+    _arm_failpoints(os.environ.get(VARIABLE, ""))
     if context.invoked_subcommand is None:
         _start_standalone(data, host, port)
+
+
+def _arm_failpoints(text: str) -> None:
+    try:
+        arm(text)
+    except Misconfigured as error:
+        raise Failed(str(error)) from error
+    if text:
+        log.warning("Failpoints are armed: this process is meant to fail.", extra={"failpoints": text})
 
 
 def _start_standalone(data: Path | None, host: str | None, port: int | None) -> None:

@@ -15,6 +15,7 @@ from litestar import Request
 from ingest_api.errors import SenderGone, TooSlow
 from ingest_api.settings import IngestSettings
 from ledger.errors import TooLarge, Unavailable
+from ledger.failpoints import failpoint
 from ledger.inflating import inflate, normal_encoding
 from ledger.json_text import readable
 
@@ -86,9 +87,11 @@ class BodyReader:
         if announced.isdigit() and (len(announced) > _LONGEST_LENGTH or int(announced) > cap):
             raise TooLarge(f"The body is larger than {cap} bytes.")
         try:
-            return Body(await self._collect(request.receive, charge, cap), encoding)
+            wire = await self._collect(request.receive, charge, cap)
         except TimeoutError:
             raise TooSlow from None
+        failpoint("A0")
+        return Body(wire, encoding)
 
     async def judged(self, body: Body, charge: Charge, judge: Callable[[bytes], T], cap: int | None = None) -> T:
         """What `judge` says of the decoded bytes. It runs in a thread unless the body is small and plain."""

@@ -12,6 +12,7 @@ from ledger import report
 from ledger.bus import Position, Publisher, Record
 from ledger.clock import Clock, to_milliseconds
 from ledger.errors import BusUnavailable, Invalid
+from ledger.failpoints import failpoint
 from ledger.ids import EventId, RecordId, keyed_id, plain_id
 from ledger.instants import created_at
 from ledger.keys import KeyRing, Principal
@@ -104,10 +105,12 @@ class Intake:
         return Receipt(record_id, await self._confirmed(record))
 
     async def _confirmed(self, record: Record) -> Position:
+        failpoint("A1")
         try:
             position = await self.publisher.publish(record)
         except BusUnavailable:
             self.bus_health.refused()
             raise
         self.bus_health.confirmed()
+        failpoint("A3")
         return position

@@ -148,7 +148,9 @@ SECTIONS: Mapping[str, type] = {
 SECRETS = frozenset({variable_name("KAFKA", "sasl_password"), variable_name("STORE", "dsn"), f"{PREFIX}API_KEY"})
 """Variables whose values are never shown, and that may be given as `<NAME>_FILE`."""
 
-OTHER_VARIABLES = frozenset({f"{PREFIX}{name}" for name in ("DATA", "LOG_FORMAT", "LOG_LEVEL", "URL", "API_KEY")})
+OTHER_VARIABLES = frozenset(
+    {f"{PREFIX}{name}" for name in ("DATA", "LOG_FORMAT", "LOG_LEVEL", "URL", "API_KEY", "FAILPOINTS")}
+)
 
 
 def known_variables() -> frozenset[str]:

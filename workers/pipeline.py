@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ledger.blobs import BlobStore
 from ledger.bus import Delivery, committable
+from ledger.failpoints import failpoint
 from ledger.store import RequestLogStore
 from workers.decoding import Rejected
 from workers.folding import Fold, Price, fold
@@ -51,6 +52,7 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
         part, rest = rest[: prepared.count], rest[prepared.count :]
         receipt = await _store(deps, part, prepared, still_ours)
         stored, quarantined = stored + receipt.stored, quarantined + receipt.quarantined
+    failpoint("B3")
     return Receipt(stored, quarantined, committable(batch))
 
 
@@ -64,6 +66,7 @@ async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still
     if dead:
         log.warning("Dead letters.", extra={"action": "dead_letters", **Counter(item.code.value for item in dead)})
         await retrying(lambda: deps.quarantine.put(dead), deps.retry)
+        failpoint("B5")
     lost = {item.delivery.position for item in refused}
     stored = sum(not lost.issuperset(event.position for event in row.carries) for row in changes.rows)
     return Receipt(stored, quarantined=len(dead), resume_at=committable(part))

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from ledger.blobs import BlobStore
 from ledger.bus import Delivery, committable
 from ledger.errors import LedgerError
+from ledger.failpoints import failpoint
 from ledger.patch import KeyEntry, Patch
 from ledger.store import DataRefused, RequestLogStore
 from workers.decoding import RejectCode, Rejected
@@ -60,12 +61,16 @@ async def write(
 
         await retrying(attempt, policy)
 
+    failpoint("B1")
     if fold.entries:
         await step(lambda: store.insert_key_entries(fold.entries, token))
+        failpoint("B2.keys")
     if fold.patches:
         await step(lambda: store.insert_patches(fold.patches, token))
+        failpoint("B2.patches")
     for (project, sha256), blob in fold.blobs.items():
         await step(lambda p=project, h=sha256, b=blob: blobs.put(p, h, b.data))  # type: ignore[misc]
+        failpoint("B2.blobs")
     return await _write_rows(fold.rows, lease, store, step)
 
 
@@ -81,6 +86,7 @@ async def _write_rows(rows: Sequence[FoldedRow], lease: Lease, store: RequestLog
     try:
         if with_bodies:
             await step(lambda: store.insert_bodies(with_bodies, token))
+            failpoint("B2.bodies")
         await step(lambda: store.insert_rows([folded.row for folded in rows], token))
     except DataRefused as refusal:
         if len(rows) == 1:

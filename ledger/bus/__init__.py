@@ -30,13 +30,22 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is read from the bus, exactly as it stands there; nothing about it is known to be valid yet."""
+    """What is read from the bus, exactly as it stands there; nothing about it is known to be valid yet.
+
+    A replayed dead letter keeps the position of its acceptance, which decides its place among its record's events.
+    """
 
     position: Position
     key: bytes | None
     envelope: bytes | None  # None when the record has no (single, non-null) envelope header
     body: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()  # further headers, kept for the dead letters
+    replayed_at: Position | None = None  # where it was read, when it was put on the bus again
+
+    @property
+    def read_at(self) -> Position:
+        """Where it stood when it was read: what progress is counted by."""
+        return self.replayed_at or self.position
 
 
 @runtime_checkable
@@ -70,6 +79,6 @@ class Source(Protocol):
 def committable(deliveries: Iterable[Delivery]) -> dict[int, int]:
     """The offset to resume from, per partition (a commit names the next record, not the last)."""
     resume: dict[int, int] = {}
-    for at in (delivery.position for delivery in deliveries):
+    for at in (delivery.read_at for delivery in deliveries):
         resume[at.partition] = max(resume.get(at.partition, 0), at.offset + 1)
     return resume

@@ -15,6 +15,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from ledger.bus import Position, Record
 from ledger.bus.kafka_records import WireHeaders, wire_headers
 from ledger.errors import BusUnavailable, TooLarge
+from ledger.failpoints import failpoint
 
 NOT_HANDED_OVER = "Not handed over, retry."  # the record is surely not on the bus
 NOT_CONFIRMED = "Not confirmed, retry."  # the record may be on the bus, now or later
@@ -144,6 +145,7 @@ class Lane:
         async with asyncio.timeout(self._plan.stall_seconds):
             delivery = await self._producer.send_batch(batch, self._plan.topic, partition=self._partition)
             self._handed_over = True
+            failpoint("A2")
             return (await delivery).offset
 
     def _fill(self, batch: Batch) -> None:

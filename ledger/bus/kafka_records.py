@@ -11,6 +11,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from ledger.bus import Delivery, Position, Record
+from ledger.bus.replays import delivery_at
 
 ENVELOPE_HEADER = "llmledger"
 
@@ -55,10 +56,6 @@ def delivery_from(record: WireRecord, generation: int) -> Delivery:
     envelopes = [value for name, value in record.headers if name == ENVELOPE_HEADER]
     envelope = envelopes[0] if len(envelopes) == 1 else None
     beside = (pair for pair in record.headers if envelope is None or pair[0] != ENVELOPE_HEADER)
-    return Delivery(
-        position=Position(generation, record.partition, record.offset),
-        key=record.key,
-        envelope=envelope,
-        body=record.value,
-        headers=tuple((name, value if value is not None else b"") for name, value in beside),
-    )
+    headers = tuple((name, value if value is not None else b"") for name, value in beside)
+    place = Position(generation, record.partition, record.offset)
+    return delivery_at(place, record.key, envelope, record.value, headers)

@@ -21,7 +21,9 @@ import msgspec
 
 from ledger.bus import Delivery, Position, Record
 from ledger.bus.group_commit import GroupCommit
+from ledger.bus.replays import delivery_at
 from ledger.errors import BusUnavailable, Misconfigured
+from ledger.failpoints import failpoint
 
 T = TypeVar("T")
 
@@ -91,7 +93,7 @@ class SqliteLog:
             self._arrived.clear()
             found = await self._in(self._reader_thread, self._read, self._next, limit, MAX_POLL_BYTES)
             if found:
-                self._next = found[-1].position.offset + 1
+                self._next = found[-1].read_at.offset + 1
                 return found
             await self._arrived.wait()
         return []
@@ -145,6 +147,8 @@ class SqliteLog:
                 [(record.key, record.envelope, record.body, _headers_to_blob(record.headers)) for record in records],
             )
             (last,) = self._writer.execute("SELECT last_insert_rowid()").fetchone()
+            failpoint("C1")
+        failpoint("C2")
         return range(last - len(records) + 1, last + 1)
 
     def _read(self, start: int, limit: int, max_bytes: int) -> list[Delivery]:
@@ -154,8 +158,8 @@ class SqliteLog:
         )
         found: list[Delivery] = []
         for offset, key, envelope, body, headers in rows:
-            position = Position(GENERATION, 0, offset)
-            found.append(Delivery(position, key, envelope, body, _headers_from_blob(headers)))
+            place = Position(GENERATION, 0, offset)
+            found.append(delivery_at(place, key, envelope, body, _headers_from_blob(headers)))
             max_bytes -= len(body)
             if max_bytes <= 0:
                 break
@@ -191,6 +195,7 @@ class SqliteLog:
                 " OR offset < (SELECT resume_at FROM progress) - ? OR ?) ORDER BY offset LIMIT ?)",
                 (retention.seconds, retention.max_rows, self._bytes_in_use() > retention.max_file_bytes, PRUNE_ROWS),
             )
+            failpoint("C6")
             return deleted.rowcount
 
     def _bytes_in_use(self) -> int:

@@ -12,6 +12,7 @@ from faststream.kafka import KafkaBroker
 
 from ledger.bus.kafka_connection import require_codecs
 from ledger.clock import system_clock
+from ledger.failpoints import failpoint
 from ledger.settings import BatchSection, KafkaSection
 from workers.drivers.kafka_intake import Handle, Intake, IntakePlan
 from workers.drivers.kafka_lag import watch_lag
@@ -76,6 +77,7 @@ async def _watch(starting: asyncio.Task[None], intake: Intake, vitals: Vitals, p
 
 
 async def _drain(intake: Intake, pace: Pace) -> None:
+    failpoint("B7")
     try:
         async with asyncio.timeout(pace.drain_seconds):
             await intake.drain()

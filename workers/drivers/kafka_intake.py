@@ -17,6 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from ledger.bus import Delivery
 from ledger.clock import Clock, system_clock
+from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
 from workers.receipts import Receipt
@@ -104,6 +105,7 @@ class Intake:
 
     async def revoked(self) -> None:
         """Store and commit what was read, as far as there is time; then nothing is this worker's any more."""
+        failpoint("B6")
         try:
             async with asyncio.timeout(self._plan.revoke_seconds):
                 await self.drain()
@@ -123,6 +125,7 @@ class Intake:
         if self.read_in is None or self.read_in != self.epoch:
             return
         for delivery in deliveries:
+            failpoint("B0", delivery.body or b"")
             self._buffer.add(delivery, _size(delivery))
         self._at_rest.clear()
         self._changed.set()
@@ -185,6 +188,7 @@ class Intake:
                 log.warning("A commit was not confirmed in time; it is tried again.")
             else:
                 self._vitals.last_progress = self._clock()
+                failpoint("B4")
                 return
 
     def _fence(self) -> None:

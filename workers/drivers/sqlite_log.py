@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from ledger.bus import Delivery, Source
+from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
 from workers.receipts import Receipt
@@ -27,8 +28,13 @@ async def run_log_worker(
             chunk = buffer.take()
             if not chunk:
                 break  # the source is closed, or there is nothing left to finish
+            if stop.is_set():
+                failpoint("B7")
+            failpoint("C3")
             receipt = await handle(chunk)
+            failpoint("C4")
             await source.commit(receipt.resume_at)
+            failpoint("C5")
             vitals.last_progress = datetime.now(UTC)
     finally:
         vitals.ready = False
@@ -54,4 +60,5 @@ async def _fill(
         if not found:
             return  # the source is closed
         for delivery in found:
+            failpoint("B0", delivery.body or b"")
             buffer.add(delivery, len(delivery.body or b""))
