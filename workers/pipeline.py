@@ -1,8 +1,8 @@
 """One batch from top to bottom. Start reading here.
 
 bytes → Accepted | Rejected → RequestLog, not yet priced (`prepare`: decode, normalise) → priced and folded with all
-earlier events of its id (`fold`) → written (`write`) → Receipt. What cannot become a row goes to the dead letters.
-Only the receipt's offsets are committed, by the driver that called: progress is proof of the write.
+earlier events of its id (`fold`) → written (`write`) → settled → Receipt. What cannot become a row goes to the dead
+letters. Only the receipt's offsets are committed, by the driver that called: progress is proof of the write.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ledger.blobs import BlobStore
-from ledger.bus import Delivery, committable
+from ledger.bus import Delivery, committable, settled_by
 from ledger.failpoints import failpoint
 from ledger.store import RequestLogStore
 from workers.decoding import Rejected
@@ -52,6 +52,8 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
         part, rest = rest[: prepared.count], rest[prepared.count :]
         receipt = await _store(deps, part, prepared, still_ours)
         stored, quarantined = stored + receipt.stored, quarantined + receipt.quarantined
+    if batch:
+        await retrying(lambda: deps.store.insert_progress(settled_by(batch)), deps.retry)
     failpoint("B3")
     return Receipt(stored, quarantined, committable(batch))
 

@@ -76,6 +76,14 @@ class Source(Protocol):
         """From now on a reopened source begins at these offsets (the next to read, per partition)."""
 
 
+def settled_by(deliveries: Iterable[Delivery]) -> list[Position]:
+    """The last place of each partition that these deliveries were read from."""
+    last: dict[tuple[int, int], Position] = {}
+    for at in (delivery.read_at for delivery in deliveries):
+        last[at.generation, at.partition] = max(last.get((at.generation, at.partition), at), at)
+    return sorted(last.values())
+
+
 def committable(deliveries: Iterable[Delivery]) -> dict[int, int]:
     """The offset to resume from, per partition (a commit names the next record, not the last)."""
     resume: dict[int, int] = {}

@@ -7,6 +7,7 @@ exactly once is the row's identity and version.
 from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
+from ledger.bus import Position
 from ledger.errors import LedgerError, StoreUnavailable
 from ledger.ids import ProjectId, RecordId
 from ledger.patch import KeyEntry, Patch
@@ -49,6 +50,9 @@ class RequestLogStore(Protocol):
 
     async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
         """The light columns of these rows, after which they are listed; durable on return."""
+
+    async def insert_progress(self, settled: Sequence[Position]) -> None:
+        """Everything up to these positions can be read: one per partition. Durable on return."""
 
     async def ping(self) -> None:
         """Return if the store answers."""

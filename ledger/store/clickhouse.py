@@ -17,6 +17,7 @@ import clickhouse_connect
 from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, OperationalError, StreamFailureError
 
+from ledger.bus import Position
 from ledger.clock import from_milliseconds
 from ledger.errors import LedgerError
 from ledger.ids import ProjectId, from_int, to_int
@@ -27,6 +28,7 @@ from ledger.store.columns import (
     BODY_COLUMNS,
     KEY_COLUMNS,
     PATCH_COLUMNS,
+    PROGRESS_COLUMNS,
     ROW_COLUMNS,
     Column,
     bodies_from,
@@ -186,12 +188,18 @@ class ClickHouseStore:
         """Return if the store answers."""
         await self._pool.run(lambda client: client.query("SELECT 1"))
 
+    async def insert_progress(self, settled: Sequence[Position]) -> None:
+        """Everything up to these positions can be read: one per partition. Durable on return."""
+        token = ",".join(f"{at.generation}-{at.partition}-{at.offset}" for at in settled)
+        await self._pool.run(lambda client: insert(client, "bus_progress", PROGRESS_COLUMNS, settled, token))
+
     async def highest_offset(self, generation: int) -> int:
-        """The highest offset of this generation that any row, patch or key entry names; 0 when there is none."""
+        """The highest offset of this generation that anything stored names; 0 when there is none."""
         sql = (
             "SELECT greatest((SELECT max(bus_offset) FROM request_logs WHERE bus_generation = {generation:UInt8}),"
             " (SELECT max(offset) FROM request_patches WHERE generation = {generation:UInt8}),"
-            " (SELECT max(offset) FROM request_keys WHERE generation = {generation:UInt8}))"
+            " (SELECT max(offset) FROM request_keys WHERE generation = {generation:UInt8}),"
+            " (SELECT max(offset) FROM bus_progress WHERE generation = {generation:UInt8}))"
         )
         found = await self._pool.run(lambda client: client.query(sql, parameters={"generation": generation}))
         return int(found.result_rows[0][0])

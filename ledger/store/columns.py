@@ -145,6 +145,12 @@ PATCH_COLUMNS = (
     _plain("voidings", "UInt16"),
 )
 
+PROGRESS_COLUMNS = (
+    _plain("generation", "UInt8"),
+    _plain("partition", "UInt16"),
+    _plain("offset", "UInt64"),
+)
+
 KEY_COLUMNS = (
     _plain("project", LABEL),
     Column("id", "UInt128", lambda entry: to_int(entry.id)),

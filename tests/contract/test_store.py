@@ -283,3 +283,10 @@ async def test_asking_for_nothing_gives_nothing(store: RequestLogStore) -> None:
     assert await store.key_entries([]) == []
     assert await store.patches([]) == []
     assert await store.rows([], with_bodies=True) == []
+
+
+async def test_progress_is_kept_however_often_it_is_written(store: RequestLogStore) -> None:
+    for offset in (5, 9, 7):
+        await store.insert_progress([Position(1, 0, offset), Position(1, 3, offset + 1)])
+    if isinstance(store, ClickHouseStore):
+        assert await store.highest_offset(1) == 10

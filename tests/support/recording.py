@@ -30,6 +30,7 @@ class RememberingStore:
     patched: dict[tuple[Identity, Position], Patch] = field(default_factory=dict)
     bodies: dict[RowKey, dict[int, Bodies | None]] = field(default_factory=dict)
     lists: dict[RowKey, dict[int, RequestLog]] = field(default_factory=dict)
+    progress: dict[tuple[int, int], int] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
 
     async def key_entries(self, of: Collection[Identity]) -> list[KeyEntry]:
@@ -74,6 +75,13 @@ class RememberingStore:
             versions = self.lists.setdefault(row.key, {})
             light = replace(row, bodies=None)
             assert versions.setdefault(row.version, light) == light, "equal versions must be equal rows"
+
+    async def insert_progress(self, settled: Sequence[Position]) -> None:
+        """Remember how far each partition is."""
+        self._write("progress")
+        for at in settled:
+            place = at.generation, at.partition
+            self.progress[place] = max(self.progress.get(place, 0), at.offset)
 
     async def ping(self) -> None:
         """Always there."""

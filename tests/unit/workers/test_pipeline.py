@@ -33,9 +33,9 @@ A_BATCH = [
 ]
 
 
-async def test_keys_and_patches_come_before_bodies_and_bodies_before_rows(worker: Worker) -> None:
+async def test_keys_and_patches_come_before_bodies_and_bodies_before_rows_and_progress_is_last(worker: Worker) -> None:
     receipt = await worker.process(*A_BATCH)
-    assert worker.store.writes == ["keys", "patches", "bodies", "rows"]
+    assert worker.store.writes == ["keys", "patches", "bodies", "rows", "progress"]
     assert receipt == Receipt(stored=2, quarantined=0, resume_at={0: 4})
 
 
@@ -98,7 +98,7 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
     worker = Worker(RememberingStore(away_for=25))
     assert (await worker.process(*A_BATCH)).stored == 2
     assert worker.dead == {}
-    assert worker.store.writes == ["keys", "patches", "bodies", "rows"]
+    assert worker.store.writes == ["keys", "patches", "bodies", "rows", "progress"]
 
 
 async def test_a_store_that_cannot_be_read_is_waited_for(worker: Worker) -> None:
