@@ -55,7 +55,7 @@ class Receipt:
     @property
     def position_text(self) -> str:
         """The position as the `LLMLedger-Position` header tells it."""
-        return f"{self.position.generation}-{self.position.partition}-{self.position.offset}"
+        return self.position.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class KafkaSection:
     replication_factor: int = 1
     generation: int = 1  # raised when the topic is made anew with another number of partitions
     deadline_seconds: float = 5.0  # a publish that is not confirmed by then is answered 503
+    session_seconds: float = 45.0  # a worker that is silent for so long loses its partitions to the others
+    stuck_seconds: float = 600.0  # a worker that has got nothing from Kafka for so long, though there is more, ends
     security_protocol: str = "PLAINTEXT"  # or SSL, SASL_PLAINTEXT, SASL_SSL
     sasl_mechanism: str = "PLAIN"  # or SCRAM-SHA-256, SCRAM-SHA-512
     sasl_username: str | None = None
@@ -96,7 +98,10 @@ PREFIX = "LLMLEDGER_"
 
 S = TypeVar("S")
 
-_LEAST = {"LLMLEDGER_SERVER__PORT": 0}  # port 0: any free one
+_LEAST = {
+    "LLMLEDGER_SERVER__PORT": 0,  # any free one
+    "LLMLEDGER_KAFKA__SESSION_SECONDS": 6,  # brokers refuse a shorter one, unless told otherwise
+}
 _MOST = 2**40
 
 _CONVERSIONS: Mapping[Any, Callable[[str], object]] = {int: int, float: float, Path: Path}
@@ -129,8 +134,10 @@ def _parsed(text: str, type_: Any, variable: str) -> object:
         value = _CONVERSIONS.get(type_, str)(text)
     except ValueError:
         raise Misconfigured(f"{variable} must be a number, not {text[:40]!r}.") from None
-    if isinstance(value, int | float) and not _LEAST.get(variable, 1e-3) <= value <= _MOST:
-        raise Misconfigured(f"{variable} must be above 0 and at most {_MOST:.0f}, not {text[:40]!r}.")
+    least = _LEAST.get(variable, 1e-3)
+    if isinstance(value, int | float) and not least <= value <= _MOST:
+        bound = f"at least {least}" if least >= 1 else "above 0"
+        raise Misconfigured(f"{variable} must be {bound} and at most {_MOST:.0f}, not {text[:40]!r}.")
     return value
 
 

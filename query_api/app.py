@@ -16,6 +16,7 @@ from query_api.media import MediaController
 from query_api.reading import Reader
 from query_api.request_logs import RequestLogController
 from query_api.settings import QuerySettings
+from query_api.status import Progress, StatusController
 
 
 def create_app(
@@ -29,15 +30,17 @@ def create_app(
     """The service over these parts. It opens and closes none of them."""
     door = Doorkeeper(keys)
     reader = Reader(pool, settings.caps)
-    checks = Checks(reader, keys, settings.readiness_seconds)
+    checks, progress = Checks(reader, keys, settings.readiness_seconds), Progress(reader)
     return Litestar(
-        [RequestLogController, MediaController, HealthController],
+        [RequestLogController, MediaController, StatusController, HealthController],
         dependencies={
             "reach": Provide(door.reach, sync_to_thread=False),
+            "caller": Provide(door.caller, sync_to_thread=False),
             "reader": Provide(lambda: reader, sync_to_thread=False),
             "blobs": Provide(lambda: blobs, sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
             "checks": Provide(lambda: checks, sync_to_thread=False),
+            "progress": Provide(lambda: progress, sync_to_thread=False),
         },
         exception_handlers=exception_handlers(door.reach),
         cors_config=CORSConfig(expose_headers=["ETag", "Retry-After"]),

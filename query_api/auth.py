@@ -14,14 +14,19 @@ class Doorkeeper:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    def reach(self, request: AnyRequest) -> Reach:
-        """What this request may read. Raises `Refused`."""
+    def caller(self, request: AnyRequest) -> Principal:
+        """Whose key the request carries, whatever it may do. Raises `Refused`."""
         text = _key_of(request)
         if not text:
             raise MissingKey
         principal = self._keys.find(text)
         if principal is None:
             raise UnknownKey
+        return principal
+
+    def reach(self, request: AnyRequest) -> Reach:
+        """What this request may read. Raises `Refused`."""
+        principal = self.caller(request)
         if not may_read(principal):
             raise MissingScope
         return Reach(None if principal.project == ALL_PROJECTS else principal.project)

@@ -38,6 +38,11 @@ LIST_ERRORS: Mapping[int, ResponseSpec] = {
     **READ_ERRORS,
     400: _error("A parameter cannot be understood; the text names it."),
 }
+STATUS_ERRORS: Mapping[int, ResponseSpec] = {
+    400: _error("A parameter cannot be understood; the text names it."),
+    401: _error("No key, or an unknown one."),
+    503: _error("The store is away; `Retry-After` says when to come back."),
+}
 UNCHANGED: Mapping[int, ResponseSpec] = {
     304: ResponseSpec(None, generate_examples=False, description="The caller has it already (`If-None-Match`).")
 }

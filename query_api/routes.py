@@ -7,4 +7,5 @@ ROUTES = (
     ("GET", "/api/v1/requests"),
     ("GET", "/api/v1/requests/{record_id}"),
     ("GET", "/api/v1/media/{sha256}"),
+    ("GET", "/api/v1/status"),
 )

@@ -4,7 +4,7 @@ Times are ISO 8601 with milliseconds and Z. Money is exact decimal text of USD; 
 number. null is unknown. `Any` stands for a JSON value that was logged.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -149,6 +149,13 @@ class RequestLogPage(msgspec.Struct, frozen=True):
 
     data: list[RequestLogRow]
     next_cursor: str | None
+
+
+class PositionStatus(msgspec.Struct, frozen=True):
+    """What became of the record at a position of the bus."""
+
+    position: str
+    status: Literal["waiting", "visible", "dead_letter"]
 
 
 class Liveness(msgspec.Struct, frozen=True):

@@ -4,9 +4,12 @@ A record that `publish` returned for is durable: it survives a crash of every pr
 what was not committed is read again, in the same order within its partition.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+_POSITION_TEXT = re.compile(r"(\d{1,3})-(\d{1,5})-(\d{1,13})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -16,6 +19,21 @@ class Position:
     generation: int
     partition: int
     offset: int
+
+    @property
+    def text(self) -> str:
+        """As the header `LLMLedger-Position` tells it."""
+        return f"{self.generation}-{self.partition}-{self.offset}"
+
+    @classmethod
+    def from_text(cls, text: str) -> "Position | None":
+        """The inverse of `text`; None for anything else."""
+        match = _POSITION_TEXT.fullmatch(text)
+        if match is None:
+            return None
+        generation, partition, offset = map(int, match.groups())
+        fits = generation < 2**8 and partition < 2**16 and offset < 2**40
+        return cls(generation, partition, offset) if fits else None
 
 
 @dataclass(frozen=True, slots=True)

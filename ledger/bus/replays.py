@@ -4,18 +4,14 @@ Only the program's own replay writes the header; `ingest_api` passes no header o
 is left among the others, and the record counts as new.
 """
 
-import re
-
 from ledger.bus import Delivery, Position
 
 REPLAY_HEADER = "llmledger-accepted-at"
 
-_POSITION = re.compile(rb"(\d{1,3})-(\d{1,5})-(\d{1,13})")
-
 
 def replay_header(position: Position) -> tuple[str, bytes]:
     """The header that keeps a record's acceptance."""
-    return REPLAY_HEADER, f"{position.generation}-{position.partition}-{position.offset}".encode()
+    return REPLAY_HEADER, position.text.encode()
 
 
 def delivery_at(
@@ -28,17 +24,8 @@ def delivery_at(
     """What was read at this place. Of several replay headers none counts."""
     if not headers:
         return Delivery(place, key, envelope, body)
-    accepted = [_position(value) for name, value in headers if name == REPLAY_HEADER]
+    accepted = [Position.from_text(value.decode("latin-1")) for name, value in headers if name == REPLAY_HEADER]
     if len(accepted) != 1 or accepted[0] is None:
         return Delivery(place, key, envelope, body, headers)
     others = tuple(pair for pair in headers if pair[0] != REPLAY_HEADER)
     return Delivery(accepted[0], key, envelope, body, others, replayed_at=place)
-
-
-def _position(text: bytes) -> Position | None:
-    match = _POSITION.fullmatch(text)
-    if match is None:
-        return None
-    generation, partition, offset = map(int, match.groups())
-    fits = generation < 2**8 and partition < 2**16 and offset < 2**40
-    return Position(generation, partition, offset) if fits else None

@@ -17,7 +17,7 @@ from ledger.settings import BatchSection, KafkaSection
 from workers.drivers.kafka_intake import Handle, Intake, IntakePlan
 from workers.drivers.kafka_lag import watch_lag
 from workers.drivers.kafka_start import reading_can_begin
-from workers.drivers.kafka_subscriber import Pace, subscribed
+from workers.drivers.kafka_subscriber import Pace, pace_of, subscribed
 from workers.vitals import Vitals
 
 _FENCE_SECONDS = 5.0  # kept of the rebalance timeout, so that the group does not lose patience while we finish
@@ -39,7 +39,7 @@ async def run_kafka_worker(
     Waits for Kafka and for the topic. Raises `Misconfigured` when the topic has another number of partitions.
     """
     require_codecs()
-    pace = pace or Pace()
+    pace = pace or pace_of(section)
     vitals = vitals or Vitals()
     if not await reading_can_begin(section, stop):
         return

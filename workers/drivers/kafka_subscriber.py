@@ -37,6 +37,17 @@ class Pace:
     lag_seconds: float = 5.0  # between two looks at the lag
 
 
+def pace_of(section: KafkaSection) -> Pace:
+    """The times that follow from the one that an operator sets: how long a silent member is waited for."""
+    session_ms = round(section.session_seconds * 1000)
+    return Pace(
+        session_ms=session_ms,
+        heartbeat_ms=min(5_000, session_ms // 9),
+        rebalance_ms=max(10_000, session_ms * 4 // 3),
+        poll_interval_ms=session_ms * 20,
+    )
+
+
 async def subscribed(section: KafkaSection, intake: Intake, pace: Pace) -> KafkaBroker:
     """A FastStream broker whose one subscriber fills the intake; not started yet."""
     broker = KafkaBroker(
