@@ -10,14 +10,15 @@ from pathlib import Path
 
 import rich_click as click
 
-from deploy.commands.context import Failed, data_option, folder, values
+from deploy.commands.context import Failed, data_option, folder, tell, values
 from deploy.commands.demo import demo
+from deploy.commands.doctor import doctor
 from deploy.commands.keys import keys
 from deploy.commands.operations import config, migrate, topics, version
 from deploy.commands.services import ingest_api, query_api, workers
 from deploy.event_loop import run
 from deploy.standalone import StandaloneOptions, run_standalone
-from ledger.errors import LedgerError, Misconfigured
+from ledger.errors import BusBroken, LedgerError, Misconfigured
 from ledger.failpoints import VARIABLE, arm
 from ledger.settings import BatchSection, QueryCaps, ServerSection, read_section
 from ledger.telemetry import set_up_logging
@@ -65,6 +66,11 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
         run(run_standalone(options, say=click.echo))
     except Misconfigured as error:
         raise Failed(str(error)) from error
+    except BusBroken as error:
+        log.critical("Standalone has stopped.", extra={"error": str(error)})
+        tell(f"Error: Stopped: {error}")
+        sys.stderr.flush()
+        os._exit(1)  # closing the log in good order would write to the file that failed
     except LedgerError as error:
         log.exception("Standalone has stopped.")
         raise Failed(f"Stopped: {error} Nothing that was accepted is lost; start it again.") from error
@@ -76,5 +82,5 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
     os._exit(0)  # the embedded engine can crash while the interpreter tears itself down
 
 
-for command in (demo, ingest_api, workers, query_api, migrate, topics, keys, config, version):
+for command in (demo, ingest_api, workers, query_api, migrate, topics, keys, doctor, config, version):
     main.add_command(command)

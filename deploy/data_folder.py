@@ -33,6 +33,11 @@ class DataFolder:
         return self.root / "log.sqlite"
 
     @property
+    def mark(self) -> Path:
+        """What the worker is trying for the first time since its start."""
+        return self.root / "attempt"
+
+    @property
     def store(self) -> Path:
         """The embedded engine's own folder."""
         return self.root / "store"
@@ -54,7 +59,7 @@ class DataFolder:
 
     @property
     def run_file(self) -> Path:
-        """The address of the process that runs on this folder."""
+        """The address of the process that runs on this folder, and the token that opens it to local commands."""
         return self.root / "run.json"
 
     def make(self) -> None:
@@ -99,11 +104,12 @@ class DataFolder:
         edit(self.keys, add)
         return made[0] if made else None
 
-    def announce(self, url: str) -> None:
-        """Write where this process listens, for commands that want to reach it."""
+    def announce(self, url: str, token: str) -> None:
+        """Write where this process listens and what opens it, for commands of this user that want to reach it."""
         descriptor = os.open(self.run_file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            json.dump({"url": url, "pid": os.getpid()}, file)
+            os.fchmod(descriptor, 0o600)  # a file that was there keeps its mode
+            json.dump({"url": url, "pid": os.getpid(), "token": token}, file)
 
     def withdraw(self) -> None:
         """The process has ended."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from litestar.types import ASGIApp
 
+from deploy.connections import ConnectionCaps, guarded
 from ledger.errors import Misconfigured
 
 GRACEFUL_SHUTDOWN_SECONDS = 25
@@ -63,7 +64,13 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: ASGIApp, listener: socket.socket, stop: asyncio.Event, *, drain_seconds: int, lifespan: bool = False
+    app: ASGIApp,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    drain_seconds: int,
+    lifespan: bool = False,
+    caps: ConnectionCaps | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests that are under way, for `drain_seconds` at most.
 
@@ -74,7 +81,7 @@ async def serve(
         lifespan="on" if lifespan else "off",
         access_log=False,
         log_config=None,
-        http="httptools",
+        http=guarded(caps or ConnectionCaps()),
         loop="none",
         ws="none",
         server_header=False,

@@ -43,15 +43,14 @@ def standalone_app(ingest: Litestar, query: Litestar, ready: Callable[[], Mappin
     """Both services behind one address, with one health page and one API document."""
     apps: Mapping[Service, ASGIApp] = {Service.INGEST: ingest, Service.QUERY: query}
     document = json.dumps(merged_schema(ingest, query)).encode()
+    about = json.dumps({"name": "llmledger", "service": "llmledger", "version": version("llmledger")}).encode()
     mounts = [
         *(Mount(route.path, apps[route.service]) for route in ROUTES),
         Mount("/schema", Page(lambda: (200, document))),
         Mount("/schema/openapi.json", Page(lambda: (200, document))),
         Mount("/health/live", Page(lambda: (200, b'{"status":"ok"}'))),
         Mount("/health/ready", Page(lambda: readiness(ready()))),
-        Mount(
-            "/version", Page(lambda: (200, json.dumps({"name": "llmledger", "version": version("llmledger")}).encode()))
-        ),
+        Mount("/version", Page(lambda: (200, about))),
     ]
     return Dispatcher(mounts, otherwise=ingest)
 

@@ -1,6 +1,7 @@
 """One service of the cluster per process: open its parts, serve, close them."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from ingest_api.app import create_app as create_ingest_app
 from ingest_api.settings import IngestSettings
 from ledger.blobs.obstore import ObstoreBlobs
 from ledger.bus.kafka import KafkaPublisher
+from ledger.doctor.bus import kafka_findings
 from ledger.keys import KeyRing
 from ledger.prices.book import current_version
 from ledger.settings import (
@@ -25,17 +27,25 @@ from ledger.settings import (
     ServerSection,
     StoreSection,
     read_section,
+    variable_name,
 )
 from ledger.store.clickhouse import ClickHousePool
+from ledger.store.progress import highest_offsets
+from query_api.admin.doctor import no_bus
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
-from workers.drivers.kafka import run_kafka_worker
+from workers.drivers.kafka import Safeguards, run_kafka_worker
+from workers.killers import set_aside
 from workers.pipeline import process
 from workers.settings import WorkerSettings
 from workers.vitals import Vitals
 from workers.wiring import cluster_deps
 
 INGEST_PORT, QUERY_PORT, WORKERS_PORT = 8001, 8002, 8003
+
+_REASON_CHARACTERS = 500
+
+BUS_VARIABLE = variable_name("KAFKA", "bootstrap_servers")
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +67,13 @@ def query_settings(values: Mapping[str, str]) -> QuerySettings:
         blobs=read_section(BlobsSection, "BLOBS", values),
         server=read_section(ServerSection, "SERVER", values, port=QUERY_PORT),
         caps=read_section(QueryCaps, "QUERY", values),
+        bus=_bus_if_named(values),
     )
+
+
+def _bus_if_named(values: Mapping[str, str]) -> KafkaSection | None:
+    """Reading needs no bus; only the admin endpoints that put events on it do, and they say what is missing."""
+    return read_section(KafkaSection, "KAFKA", values) if BUS_VARIABLE in values else None
 
 
 def worker_settings(values: Mapping[str, str]) -> WorkerSettings:
@@ -91,34 +107,48 @@ async def run_query_api(settings: QuerySettings) -> None:
     pool = ClickHousePool(settings.store.dsn, threads=settings.threads)
     try:
         keys, blobs = KeyRing(settings.keys.file), ObstoreBlobs(settings.blobs.url)
-        app = create_query_app(settings, pool=pool, keys=keys, blobs=blobs)
-        await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS)
+        publisher = KafkaPublisher(settings.bus) if settings.bus else None
+        look_at_bus = partial(kafka_findings, settings.bus) if settings.bus else no_bus
+        app = create_query_app(
+            settings, pool=pool, keys=keys, blobs=blobs, publisher=publisher, look_at_bus=look_at_bus
+        )
+        await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS, lifespan=True)
     finally:
         pool.close()
 
 
-async def run_workers(settings: WorkerSettings) -> None:
+async def run_workers(settings: WorkerSettings, *, resume_after_loss: bool = False) -> None:
     """Work until a signal. Raises what stopped the work otherwise; nothing unwritten is committed."""
     stop, http_stop = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop)
     listener = bind(settings.server.host, settings.server.port)
     pool = ClickHousePool(settings.store.dsn, threads=settings.threads)
-    dead_letters = KafkaPublisher(settings.bus, settings.bus.dead_letter_topic)
-    await dead_letters.start()
     vitals = Vitals()
     health = asyncio.create_task(serve(_health(vitals), listener, http_stop, drain_seconds=1))
     try:
-        handle = partial(process, cluster_deps(pool, settings.blobs.url, dead_letters))
-        await run_kafka_worker(settings.bus, settings.batch, handle, stop=stop, vitals=vitals)
+        deps = cluster_deps(pool, settings.blobs.url, settings.bus.topic)
+        safeguards = Safeguards(
+            stored_up_to=partial(highest_offsets, pool, settings.bus.generation),
+            set_aside=partial(set_aside, deps),
+            resume_after_loss=resume_after_loss,
+        )
+        handle = partial(process, deps)
+        await run_kafka_worker(settings.bus, settings.batch, handle, stop=stop, vitals=vitals, safeguards=safeguards)
     finally:
         http_stop.set()
         with suppress(asyncio.CancelledError):
             await health
-        await dead_letters.close()
         pool.close()
 
 
 def _health(vitals: Vitals) -> Dispatcher:
     page = Page(lambda: readiness({"bus": "ok" if vitals.ready else "not assigned"}))
-    live = Page(lambda: (200, b'{"status":"ok"}'))
+    live = Page(lambda: _liveness(vitals))
     return Dispatcher([Mount("/health/live", live), Mount("/health/ready", page)], otherwise=Page(lambda: (404, b"{}")))
+
+
+def _liveness(vitals: Vitals) -> tuple[int, bytes]:
+    """503 from the moment that the work has failed: the process ends by itself, and has to end if it does not."""
+    if vitals.failure is None:
+        return 200, b'{"status":"ok"}'
+    return 503, json.dumps({"status": "failed", "reason": vitals.failure[:_REASON_CHARACTERS]}).encode()

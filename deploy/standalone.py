@@ -8,25 +8,32 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from litestar.types import ASGIApp
 
 from deploy.banner import Banner
 from deploy.data_folder import DataFolder
+from deploy.disk_space import DiskSpace, RoomyPublisher, watch_parts
 from deploy.http_server import bind, serve
+from deploy.rebuilding import rebuild_from_log
 from deploy.routes import standalone_app
 from deploy.signals import stop_on_signals
 from ingest_api.app import create_app as create_ingest_app
 from ingest_api.settings import IngestSettings
 from ledger.blobs.obstore import ObstoreBlobs
+from ledger.bus import Delivery, Source
 from ledger.bus.sqlite_log import GENERATION, Retention, SqliteLog
 from ledger.clock import system_clock
-from ledger.keys import KeyRing
+from ledger.doctor.bus import log_findings
+from ledger.errors import BusUnavailable
+from ledger.keys import KeyRing, new_start_token
 from ledger.prices.book import current_version
 from ledger.settings import (
     BatchSection,
@@ -38,11 +45,14 @@ from ledger.settings import (
     StoreSection,
 )
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
-from ledger.store.migrations import available, drive, migrate
+from ledger.store.migrations import Migration, available, drive, migrate
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
-from workers.drivers.sqlite_log import run_log_worker
+from workers.drivers.mark_file import MarkFile
+from workers.drivers.sqlite_log import Guard, run_log_worker
+from workers.killers import set_aside
 from workers.pipeline import process
+from workers.receipts import Receipt
 from workers.vitals import Vitals
 from workers.wiring import standalone_deps
 
@@ -67,35 +77,61 @@ class StandaloneOptions:
     caps: QueryCaps
 
 
-async def run_standalone(options: StandaloneOptions, say: Callable[[str], None]) -> None:
+Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
+
+
+def _handling(writing: ClickHousePool, blobs_url: str) -> Handle:
+    """How a batch of the log is stored. Its tokens are this start's own: what it reads again is written again."""
+    deps = standalone_deps(writing, blobs_url, system_clock)
+    deps.store = ClickHouseStore(writing, token_prefix=f"{uuid4().hex}-")
+    return partial(process, deps)
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How the parts are made that carry the promises; each can be replaced by one of its own kind."""
+
+    open_log: Callable[[Path], SqliteLog] = SqliteLog
+    migrations: Callable[[], Sequence[Migration]] = available
+    handling: Callable[[ClickHousePool, str], Handle] = _handling
+    reading: Callable[[SqliteLog], Source] = lambda bus: bus
+
+
+async def run_standalone(options: StandaloneOptions, say: Callable[[str], None], making: Making | None = None) -> None:
     """Run until a signal. Raises what ended it otherwise; `Misconfigured` when it cannot start."""
+    making = making or Making()
     started = time.monotonic()
     stop = asyncio.Event()
     stop_on_signals(stop)
     data = options.data
     data.make()
-    bus = SqliteLog(data.log)  # from here on the folder is ours
+    bus = making.open_log(data.log)  # from here on the folder is ours
     try:
         data.prepare()
         listener = bind(options.host, options.port, or_next=not options.port_is_given)
         async with _stores(data) as (writing, reading):
-            await writing.run(lambda client: drive(migrate(available()), client))
+            await writing.run(lambda client: drive(migrate(making.migrations()), client))
             await bus.begin_after(await ClickHouseStore(writing).highest_offset(GENERATION))
+            await rebuild_from_log(bus, writing)
             first_key = data.first_key()
-            parts = _Parts(bus, writing, reading, KeyRing(data.keys), Vitals())
+            token = new_start_token()
+            space = DiskSpace(data.root)
+            parts = _Parts(making, bus, space, writing, reading, KeyRing(data.keys, start_token=token), Vitals())
             banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started)
-            data.announce(banner.url)
+            data.announce(banner.url, token)
             for line in banner.lines():
                 say(line)
             await _run_parts(parts, options, listener, stop)
     finally:
-        await bus.close()
         data.withdraw()
+        await bus.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
+    making: Making
     bus: SqliteLog
+    space: DiskSpace
     writing: ClickHousePool
     reading: ClickHousePool
     keys: KeyRing
@@ -112,9 +148,24 @@ class _Parts:
             server=server,
             caps=options.caps,
         )
-        ingest = create_ingest_app(ingest_settings, publisher=self.bus, keys=self.keys, price_version=current_version())
-        query = create_query_app(query_settings, pool=self.reading, keys=self.keys, blobs=ObstoreBlobs(data.blobs_url))
-        return standalone_app(ingest, query, lambda: {"worker": "ok" if self.vitals.ready else "not reading"})
+        publisher = RoomyPublisher(self.bus, self.space)
+        ingest = create_ingest_app(
+            ingest_settings, publisher=publisher, keys=self.keys, price_version=current_version()
+        )
+        blobs = ObstoreBlobs(data.blobs_url)
+        query = create_query_app(
+            query_settings,
+            pool=self.reading,
+            keys=self.keys,
+            blobs=blobs,
+            publisher=publisher,
+            look_at_bus=partial(log_findings, self.bus),
+        )
+        return standalone_app(ingest, query, self.health)
+
+    def health(self) -> Mapping[str, str]:
+        """What the health page says."""
+        return {"worker": "ok" if self.vitals.ready else "not reading", "disk": self.space.shortage() or "ok"}
 
 
 @asynccontextmanager
@@ -132,23 +183,29 @@ async def _stores(data: DataFolder) -> AsyncIterator[tuple[ClickHousePool, Click
 async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket.socket, stop: asyncio.Event) -> None:
     """The API stops first, then the worker finishes what it has read; the log keeps the rest."""
     worker_stop = asyncio.Event()
+    handle = parts.making.handling(parts.writing, options.data.blobs_url)
+    source = parts.making.reading(parts.bus)
     deps = standalone_deps(parts.writing, options.data.blobs_url, system_clock)
-    handle = partial(process, deps)
-    worker = _ending(
-        run_log_worker(parts.bus, options.batch, handle, stop=worker_stop, vitals=parts.vitals), stop, worker_stop
-    )
-    pruning = _ending(_prune(parts.bus), stop)
+    guard = Guard(MarkFile(options.data.mark), partial(set_aside, deps))
+    reading = run_log_worker(source, options.batch, handle, stop=worker_stop, vitals=parts.vitals, guard=guard)
+    worker = _ending(reading, stop, worker_stop)
+    watching = {
+        _ending(_prune(parts.bus), stop),
+        _ending(watch_parts(parts.space, parts.reading), stop),
+        _ending(parts.bus.until_broken(), stop, worker_stop),
+    }
     try:
         await serve(parts.app(options), listener, stop, drain_seconds=DRAIN_SECONDS)
     finally:
         worker_stop.set()
-        pruning.cancel()
+        for part in watching:
+            part.cancel()
         await asyncio.wait({worker}, timeout=WORKER_DRAIN_SECONDS)
         worker.cancel()  # what it was still writing is read from the log again at the next start
-        await asyncio.wait({worker, pruning})
-    for part in (worker, pruning):
-        if not part.cancelled():
-            part.result()
+        await asyncio.wait({worker, *watching})
+    failures = [part.exception() for part in (worker, *watching) if not part.cancelled()]
+    for failure in filter(None, failures):
+        raise failure
 
 
 def _ending(work: Coroutine[Any, Any, None], *events: asyncio.Event) -> asyncio.Task[None]:
@@ -166,8 +223,11 @@ def _ending(work: Coroutine[Any, Any, None], *events: asyncio.Event) -> asyncio.
 async def _prune(bus: SqliteLog) -> None:
     while True:
         await asyncio.sleep(PRUNE_EVERY_SECONDS)
-        while await bus.prune(Retention()):
-            pass
+        try:
+            while await bus.prune(Retention()):
+                pass
+        except BusUnavailable as error:
+            log.warning("The log could not be pruned; it is tried again.", extra={"error": str(error)})
 
 
 def _url(listener: socket.socket) -> str:

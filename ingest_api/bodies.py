@@ -5,9 +5,10 @@ the bytes longer (the bus) counts them itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, TypeVar
 
 from litestar import Request
@@ -21,6 +22,12 @@ from ledger.json_text import readable
 
 T = TypeVar("T")
 
+MAX_RATIO = 100
+"""So many bytes may come out of one byte of a compressed body; texts reach 10, the formats 1,000 and more."""
+
+JUDGED_AT_ONCE = 2
+"""Judging takes several times the body's size for a moment; and only one thread at a time gets on."""
+
 _LONGEST_LENGTH = 18  # digits; a longer Content-Length is beyond any cap and not worth reading
 
 
@@ -30,10 +37,23 @@ class Overloaded(Unavailable):
 
 @dataclass(slots=True)
 class ByteBudget:
-    """The memory that bodies of all requests under way may take together."""
+    """The memory that bodies of all requests under way may take together, as they came and inflated."""
 
     limit: int
     used: int = 0
+    _changing: Lock = field(default_factory=Lock, init=False)  # bodies are inflated in threads
+
+    def take(self, size: int) -> bool:
+        """Whether there was so much left; then it is taken."""
+        with self._changing:
+            fits = self.used + size <= self.limit
+            self.used += size if fits else 0
+            return fits
+
+    def give_back(self, size: int) -> None:
+        """So much is free again."""
+        with self._changing:
+            self.used -= size
 
 
 @dataclass(slots=True)
@@ -45,9 +65,8 @@ class Charge:
 
     def add(self, size: int) -> None:
         """Take that much more. Raises `Overloaded` when there is not so much left."""
-        if self.budget.used + size > self.budget.limit:
+        if not self.budget.take(size):
             raise Overloaded
-        self.budget.used += size
         self.size += size
 
 
@@ -65,6 +84,8 @@ class BodyReader:
 
     settings: IngestSettings
     budget: ByteBudget
+    _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(JUDGED_AT_ONCE), init=False)
+    _judging_of_strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
 
     @contextmanager
     def charged(self) -> Iterator[Charge]:
@@ -73,7 +94,7 @@ class BodyReader:
         try:
             yield charge
         finally:
-            self.budget.used -= charge.size
+            self.budget.give_back(charge.size)
 
     async def read(self, request: Request[Any, Any, Any], charge: Charge, cap: int | None = None) -> Body:
         """The whole body, at most `cap` bytes of it on the wire (by default as many as the settings allow).
@@ -94,15 +115,21 @@ class BodyReader:
         return Body(wire, encoding)
 
     async def judged(self, body: Body, charge: Charge, judge: Callable[[bytes], T], cap: int | None = None) -> T:
-        """What `judge` says of the decoded bytes. It runs in a thread unless the body is small and plain."""
-        decoded = body.wire
-        if body.encoding is not None:
-            cap = self.settings.max_body_bytes if cap is None else cap
-            decoded = await asyncio.to_thread(inflate, body.wire, body.encoding, cap)
-            charge.add(len(decoded))
-        if len(decoded) > self.settings.thread_above_bytes:
-            return await asyncio.to_thread(lambda: judge(readable(decoded)))
-        return judge(readable(decoded))
+        """What `judge` says of the decoded bytes. It runs in a thread unless the body is small and plain.
+
+        Raises `TooLarge`, `Invalid` or `Overloaded` for what cannot be inflated, and what `judge` raises.
+        """
+        if body.encoding is None and len(body.wire) <= self.settings.thread_above_bytes:
+            return judge(readable(body.wire))
+        async with self._gate(body, of_a_stranger=cap is not None):
+            work = asyncio.to_thread(_judge, body, charge, judge, self.settings.max_body_bytes if cap is None else cap)
+            return await _to_its_end(work)
+
+    def _gate(self, body: Body, *, of_a_stranger: bool) -> AbstractAsyncContextManager[object]:
+        """Large bodies wait for their turn, and those of strangers only for each other. Small ones need not wait."""
+        if len(body.wire) <= self.settings.thread_above_bytes // 16:
+            return nullcontext()
+        return self._judging_of_strangers if of_a_stranger else self._judging
 
     async def _collect(self, receive: Callable[[], Awaitable[Any]], charge: Charge, cap: int) -> bytes:
         latest = asyncio.get_running_loop().time() + self.settings.body_grace_seconds
@@ -116,6 +143,20 @@ class BodyReader:
                 part, more = _taken(await receive(), charge, cap)
                 buffer += part
         return bytes(buffer)
+
+
+def _judge(body: Body, charge: Charge, judge: Callable[[bytes], T], cap: int) -> T:
+    return judge(readable(inflate(body.wire, body.encoding, cap, max_ratio=MAX_RATIO, count=charge.add)))
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """A thread cannot be given up: who is cancelled meanwhile waits for it, for it still charges and holds memory."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _taken(message: Mapping[str, Any], charge: Charge, cap: int) -> tuple[bytes, bool]:

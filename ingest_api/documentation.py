@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from litestar import Response, Router
 from litestar.datastructures import ResponseHeader
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
@@ -90,12 +92,19 @@ def documented(family: FamilyDocs, endpoint: EndpointDocs) -> dict[str, Any]:
     }
 
 
+def _as_an_error(response: Response[Any]) -> Response[Any]:
+    """What is not below the document's path is answered as it is everywhere, not by an HTML page."""
+    if response.status_code == 404:
+        raise NotFoundException
+    return response
+
+
 def openapi_config(version: str) -> OpenAPIConfig:
     """The document's frame; served at /schema/openapi.json."""
     return OpenAPIConfig(
         title="LLM Ledger: ingest API",
         version=version,
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, after_request=_as_an_error),
         use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin()],
         components=Components(

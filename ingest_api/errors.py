@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException
 
 from ingest_api import auth
 from ingest_api.routes import Family, family_of
+from ledger.counted_log import CountedLog
 from ledger.errors import (
     Invalid,
     LedgerError,
@@ -87,6 +88,8 @@ _LOG_ENTRIES = {
 def error_handler(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception], Response[Any]]:
     """The only exception handler of the app: any error, in the shape of the path's family."""
 
+    not_confirmed = CountedLog(log)
+
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         family, status = family_of(request.scope["path"]), status_of(error)
         if request.method == "OPTIONS" or (status == 405 and request.method == "HEAD" and family is Family.OPENPIPE):
@@ -97,7 +100,7 @@ def error_handler(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception]
         elif status == 405:
             status = 404
         if status >= 500:
-            _note(error, family, status)
+            _note(error, family, status, not_confirmed)
         return _response(family, status, error, request)
 
     return answer
@@ -118,12 +121,17 @@ def _before_405(request: Request[Any, Any, Any], keys: KeyRing) -> Exception | N
     return None
 
 
-def _note(error: Exception, family: Family, status: int) -> None:
-    fields = {"action": "request_failed", "family": family.value, "status": status, "error": type(error).__name__}
+def _note(error: Exception, family: Family, status: int, not_confirmed: CountedLog) -> None:
+    fields: dict[str, str | int] = {
+        "action": "request_failed",
+        "family": family.value,
+        "status": status,
+        "error": type(error).__name__,
+    }
     if status == 500:
         log.error("Request failed.", extra=fields, exc_info=error)
     else:
-        log.warning("Request not confirmed.", extra=fields)
+        not_confirmed.warning("Requests not confirmed.", fields)
 
 
 def _response(family: Family, status: int, error: Exception, request: Request[Any, Any, Any]) -> Response[Any]:

@@ -5,6 +5,7 @@ LedgerError
 ├── Refused (MissingKey, UnknownKey, MissingScope)         the sender may not do this            → 401
 ├── NotFound                                               there is no such thing for this sender → 404
 ├── Unavailable (BusUnavailable, StoreUnavailable)         try again later, nothing was lost      → 503 + Retry-After
+├── BusBroken                                              the disk failed, not only for now       → the process stops
 └── Misconfigured                                          an operator must change the settings   → the process stops
 """
 
@@ -62,6 +63,10 @@ class Unavailable(LedgerError):
 
 class BusUnavailable(Unavailable):
     """Not confirmed, retry."""
+
+
+class BusBroken(LedgerError):
+    """The log's file can no longer be trusted: nothing more is written to it, and the process ends."""
 
 
 class StoreUnavailable(Unavailable):

@@ -23,6 +23,7 @@ WINDOWS: Mapping[str, str] = {
     "A3": "ingest: acknowledged, before the response",
     "B0": "worker: a record was read",
     "B1": "worker: before the first write of a batch",
+    "B2.deletions": "worker: deletions noted",
     "B2.keys": "worker: key entries written",
     "B2.patches": "worker: patches written",
     "B2.blobs": "worker: blobs written",

@@ -6,20 +6,25 @@ double. The grammar itself is judged by msgspec where the payloads are cut out.
 """
 
 import re
+from array import array
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import NoReturn
 
 from ledger.errors import Invalid, TooDeep
 
 MAX_DEPTH = 64
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A string, or what an unclosed one leaves to the end: looking for its end again and again would take for ever."""
+_PIECE_BYTES = 256 * 1024
+"""So much is looked at in one go. A single call over a whole body would hold the interpreter for seconds."""
 
 _SUSPICIOUS_NUMBER = re.compile(
     rb"(?<![\d.])-?\d{19,}(?:\.\d+)?(?:[eE][+-]?\d+)?|(?<![\d.])-?\d+(?:\.\d+)?[eE][+-]?\d{3,}"
 )
 """Only a number of this form can be beyond 64 bits or a double. A fraction is no number of its own."""
 
-_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_OF_NUMBERS = b"0123456789+-.eE"
+_STEPS = bytes.maketrans(b"{[]}", b"\x01\x01\xff\xff")  # as signed bytes: one level in, one level out
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _DIGITS_AND_EXPONENTS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x65 if byte in b"eE" else 0x20 for byte in range(256))
 _INT64 = range(-(2**63), 2**63)
@@ -41,9 +46,19 @@ def readable(body: bytes) -> bytes:
     JavaScript writes such an escape where a text was cut inside of an emoji. It is no character, so no later stage
     could read the report; refusing the report for it would lose the rest of it too.
     """
-    if (b"\\ud" not in body and b"\\uD" not in body) or _LONE_SURROGATE.search(body) is None:
+    if (b"\\ud" not in body and b"\\uD" not in body) or not _may_have_halves(body):
         return body
-    return _ESCAPE.sub(lambda found: _REPLACEMENT if found.group("lone") else found.group(), body)
+    whole = bytearray(body)
+    for found in _ESCAPE.finditer(body):
+        if found.group("lone"):
+            whole[found.start() : found.end()] = _REPLACEMENT
+    return bytes(whole)
+
+
+def _may_have_halves(body: bytes) -> bool:
+    """Whether there is something to look at escape by escape. A window sees as much more as a pair needs."""
+    windows = (_LONE_SURROGATE.search(body, at, at + _PIECE_BYTES + 12) for at in range(0, len(body), _PIECE_BYTES))
+    return any(windows)
 
 
 def check_json_text(body: bytes) -> None:
@@ -56,20 +71,57 @@ def check_json_text(body: bytes) -> None:
     shape = body.translate(_DIGITS_AND_EXPONENTS)
     numbers = b"0" * 19 in shape or b"0e" in shape
     if brackets or numbers:
-        _check_without_strings(_STRING.sub(b'""', body))
+        _check_without_strings(b"".join(_without_strings(body)))
+
+
+def _without_strings(body: bytes) -> Iterator[bytes]:
+    """What stands between the strings, a space for each quote. Where a string begins and ends is a matter of parity."""
+    start, inside = 0, False
+    while start < len(body):
+        piece = body[start : start + _PIECE_BYTES]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # the character after a backslash belongs to it
+            piece = body[start : start + _PIECE_BYTES + 1]
+        start += len(piece)
+        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        yield b" ".join(parts[inside::2])
+        if len(parts) > 1:
+            yield b" "
+        inside ^= len(parts) % 2 == 0
 
 
 def _check_without_strings(text: bytes) -> None:
-    nested = text.translate(_ONE_KIND, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not nested:
-            break
-        nested = nested.replace(b"[]", b"")  # the innermost level of everything
-    if nested:
-        raise TooDeep(f"The JSON is nested deeper than {MAX_DEPTH} levels, or its brackets do not match.")
-    for match in _SUSPICIOUS_NUMBER.finditer(text):
-        if not _fits(match.group()):
-            raise Invalid(f"The number {match.group()[:24].decode()} is out of range.")
+    start, depth = 0, 0
+    while start < len(text):
+        piece = text[start : start + _PIECE_BYTES]
+        if start + len(piece) < len(text):
+            piece = piece.rstrip(_OF_NUMBERS) or _too_long(piece)
+        start += len(piece)
+        depth = _depth_after(piece, depth)
+        for match in _SUSPICIOUS_NUMBER.finditer(piece):
+            if not _fits(match.group()):
+                raise _out_of_range(match.group())
+    if depth:
+        raise _too_deep()
+
+
+def _depth_after(piece: bytes, depth: int) -> int:
+    levels = array("b", piece.translate(_STEPS, _NOT_BRACKETS))
+    for level in accumulate(levels, initial=depth):
+        if not 0 <= level <= MAX_DEPTH:
+            raise _too_deep()
+    return level
+
+
+def _too_long(number: bytes) -> NoReturn:
+    raise _out_of_range(number)
+
+
+def _too_deep() -> TooDeep:
+    return TooDeep(f"The JSON is nested deeper than {MAX_DEPTH} levels, or its brackets do not match.")
+
+
+def _out_of_range(number: bytes) -> Invalid:
+    return Invalid(f"The number {number[:24].decode()} is out of range.")
 
 
 def _fits(number: bytes) -> bool:

@@ -7,9 +7,13 @@ from ledger.ids import EventId, ProjectId, RecordId
 from ledger.report import Kind
 
 
+EMPTY = "{}"
+"""The body of a patch that changes no field."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One accepted update of a record, as it stood on the bus."""
+    """One accepted update or deletion of a record, as it stood on the bus."""
 
     project: ProjectId
     id: RecordId
@@ -26,6 +30,11 @@ class Patch:
     def is_voided(self) -> bool:
         """Whether the patch is out of force."""
         return self.voidings % 2 == 1
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the record is gone for good, whatever else is known of it: a deletion is never out of force."""
+        return self.kind.is_deletion
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import msgspec
 from ledger.errors import Invalid, UnknownVersion
 from ledger.ids import EventId, ProjectId, RecordId
 
-VERSION = 1
+VERSION = 2
+"""Of the envelopes that this program writes. 2 brought the deletions: a program of version 1 waits at one."""
 
 
 class Kind(StrEnum):
@@ -23,11 +24,18 @@ class Kind(StrEnum):
     PEZZO_REQUEST = "pezzo.request"
     LOG_INSERT = "log.insert"
     LOG_UPDATE = "log.update"
+    RECORD_DELETE = "record.delete"
+    SCOPE_DELETE = "scope.delete"
 
     @property
     def is_update(self) -> bool:
         """Whether the event changes a record that another event made."""
         return self is Kind.LOG_UPDATE
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the event removes records, for good."""
+        return self in (Kind.RECORD_DELETE, Kind.SCOPE_DELETE)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -24,7 +24,6 @@ class KafkaSection:
 
     bootstrap_servers: str
     topic: str = "llm.requests.v1"
-    dead_letter_topic: str = "llm.requests.v1.dead-letters"
     group: str = "llmledger-workers"
     partitions: int = 12
     replication_factor: int = 1
@@ -100,7 +99,7 @@ S = TypeVar("S")
 
 _LEAST = {
     "LLMLEDGER_SERVER__PORT": 0,  # any free one
-    "LLMLEDGER_KAFKA__SESSION_SECONDS": 6,  # brokers refuse a shorter one, unless told otherwise
+    "LLMLEDGER_KAFKA__SESSION_SECONDS": 1,  # brokers refuse less than 6, unless told otherwise
 }
 _MOST = 2**40
 

@@ -16,7 +16,7 @@ _QUIETER = {
     "faststream": logging.WARNING,
     "clickhouse_connect": logging.CRITICAL,  # it logs values that it cannot serialise
     "urllib3": logging.ERROR,  # likewise
-    "uvicorn": logging.WARNING,
+    "uvicorn": logging.ERROR,  # its warnings are one per bad request; we count those
 }
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 MAX_FIELD_CHARACTERS = 200

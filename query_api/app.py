@@ -1,14 +1,22 @@
 """The wiring of the query service: the only place where it puts its parts together. Importing it does nothing."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
 from ledger.blobs import BlobStore
+from ledger.bus import Publisher
 from ledger.clock import Clock, system_clock
 from ledger.keys import KeyRing
 from ledger.store.clickhouse import ClickHousePool
 from query_api import openapi
+from query_api.admin import CONTROLLERS as ADMIN_CONTROLLERS
+from query_api.admin.bus import Bus
+from query_api.admin.deletions.reporting import BusFacts
+from query_api.admin.doctor import Doctor, LookAtBus, no_bus
 from query_api.auth import Doorkeeper
 from query_api.errors import exception_handlers
 from query_api.health import Checks, HealthController
@@ -25,25 +33,57 @@ def create_app(
     pool: ClickHousePool,
     keys: KeyRing,
     blobs: BlobStore,
+    publisher: Publisher | None = None,
+    look_at_bus: LookAtBus = no_bus,
     clock: Clock = system_clock,
 ) -> Litestar:
-    """The service over these parts. It opens and closes none of them."""
+    """The service over these parts. Its lifespan, where one is run, starts and closes the publisher; the rest stays."""
     door = Doorkeeper(keys)
-    reader = Reader(pool, settings.caps)
+    reader, bus = Reader(pool, settings.caps), Bus(publisher)
     checks, progress = Checks(reader, keys, settings.readiness_seconds), Progress(reader)
+    doctor = Doctor(pool, settings.keys.file, look_at_bus)
+    facts = BusFacts(_partitions(settings, publisher), settings.bus_hours)
     return Litestar(
-        [RequestLogController, MediaController, StatusController, HealthController],
+        [RequestLogController, MediaController, StatusController, HealthController, *ADMIN_CONTROLLERS],
+        lifespan=[_opening(publisher)],
         dependencies={
             "reach": Provide(door.reach, sync_to_thread=False),
+            "admin_reach": Provide(door.admin_reach, sync_to_thread=False),
             "caller": Provide(door.caller, sync_to_thread=False),
             "reader": Provide(lambda: reader, sync_to_thread=False),
+            "pool": Provide(lambda: pool, sync_to_thread=False),
+            "bus_facts": Provide(lambda: facts, sync_to_thread=False),
+            "keys": Provide(lambda: keys, sync_to_thread=False),
+            "bus": Provide(lambda: bus, sync_to_thread=False),
             "blobs": Provide(lambda: blobs, sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
             "checks": Provide(lambda: checks, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
+            "doctor": Provide(lambda: doctor, sync_to_thread=False),
         },
         exception_handlers=exception_handlers(door.reach),
         cors_config=CORSConfig(expose_headers=["ETag", "Retry-After"]),
         openapi_config=openapi.config(),
         logging_config=None,  # whoever runs the process sets logging up
     )
+
+
+def _partitions(settings: QuerySettings, publisher: Publisher | None) -> int | None:
+    """How many partitions the bus has, where that is known: a log in one file has one."""
+    if settings.bus is not None:
+        return settings.bus.partitions
+    return None if publisher is None else 1
+
+
+def _opening(publisher: Publisher | None) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def opened(_: Litestar) -> AsyncIterator[None]:
+        if publisher:
+            await publisher.start()
+        try:
+            yield
+        finally:
+            if publisher:
+                await publisher.close()
+
+    return opened

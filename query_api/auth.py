@@ -1,9 +1,9 @@
 """API key → reach: which projects the request may read. The key goes no further than this file."""
 
 from ledger.errors import MissingKey, MissingScope, UnknownKey
+from ledger.filtering.reach import Reach
 from ledger.keys import ALL_PROJECTS, KeyRing, Principal, Scope
-from query_api.errors import AnyRequest
-from query_api.reach import Reach
+from query_api.errors import AnyRequest, NotAdmin
 
 _PREFIX = "bearer "
 
@@ -29,7 +29,18 @@ class Doorkeeper:
         principal = self.caller(request)
         if not may_read(principal):
             raise MissingScope
-        return Reach(None if principal.project == ALL_PROJECTS else principal.project)
+        return _reach_of(principal)
+
+    def admin_reach(self, request: AnyRequest) -> Reach:
+        """What this request may act on: the key's own project, all for a key of all projects. Raises `Refused`."""
+        principal = self.caller(request)
+        if not principal.may(Scope.ADMIN):
+            raise NotAdmin
+        return _reach_of(principal)
+
+
+def _reach_of(principal: Principal) -> Reach:
+    return Reach(None if principal.project == ALL_PROJECTS else principal.project)
 
 
 def may_read(principal: Principal) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
     HTTP_401_UNAUTHORIZED,
+    HTTP_403_FORBIDDEN,
     HTTP_404_NOT_FOUND,
     HTTP_405_METHOD_NOT_ALLOWED,
     HTTP_422_UNPROCESSABLE_ENTITY,
@@ -19,7 +20,17 @@ from litestar.status_codes import (
     HTTP_503_SERVICE_UNAVAILABLE,
 )
 
-from ledger.errors import Invalid, LedgerError, Misconfigured, MissingKey, NotFound, Refused, Unavailable
+from ledger.errors import (
+    BusUnavailable,
+    Invalid,
+    LedgerError,
+    Misconfigured,
+    MissingKey,
+    MissingScope,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from query_api.schemas import ErrorBody
 
 log = logging.getLogger(__name__)
@@ -43,6 +54,14 @@ class TooExpensive(LedgerError):
     """The answer would cost more than one question may."""
 
 
+class NotAdmin(MissingScope):
+    """This needs a key with the scope admin."""
+
+
+class NoBus(Unavailable):
+    """This puts events on the bus, and LLMLEDGER_KAFKA__BOOTSTRAP_SERVERS is not set for the query service."""
+
+
 def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
     """What each failure is answered with. `check_key` raises `Refused` for a request whose key may not read."""
 
@@ -56,11 +75,15 @@ def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
     return {
         MethodNotAllowedException: not_allowed,
         NotFoundException: _not_found,
+        ValidationException: _wrong_form,
         HTTPException: _http,
+        NotAdmin: _not_admin,
         Refused: _refused,
         Invalid: _invalid,
         NotFound: _not_found,
         TooExpensive: _too_expensive,
+        NoBus: _no_bus,
+        BusUnavailable: _bus_unavailable,
         Unavailable: _unavailable,
         Misconfigured: _misconfigured,
         Exception: _unexpected,
@@ -71,6 +94,10 @@ def _refused(_request: AnyRequest, error: Refused) -> Answer:
     missing = isinstance(error, MissingKey)
     text = "You must be logged in or provide an API key." if missing else "Invalid API key."
     return _answer(HTTP_401_UNAUTHORIZED, text)
+
+
+def _not_admin(_request: AnyRequest, error: NotAdmin) -> Answer:
+    return _answer(HTTP_403_FORBIDDEN, str(error))
 
 
 def _invalid(_request: AnyRequest, error: Invalid) -> Answer:
@@ -90,9 +117,25 @@ def _unavailable(_request: AnyRequest, error: Unavailable) -> Answer:
     return _try_again()
 
 
+def _no_bus(_request: AnyRequest, error: NoBus) -> Answer:
+    return _answer(HTTP_503_SERVICE_UNAVAILABLE, str(error))
+
+
+def _bus_unavailable(_request: AnyRequest, error: BusUnavailable) -> Answer:
+    log.warning("The bus did not confirm.", extra={"action": "bus_unavailable", "detail": str(error)})
+    return _answer(HTTP_503_SERVICE_UNAVAILABLE, f"The bus: {error}", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
 def _misconfigured(_request: AnyRequest, error: Misconfigured) -> Answer:
     log.error("The key file cannot be read.", extra={"action": "misconfigured", "detail": str(error)})
     return _try_again()
+
+
+def _wrong_form(_request: AnyRequest, error: ValidationException) -> Answer:
+    """Names the fields of the body that are wrong; no value of theirs."""
+    found = error.extra if isinstance(error.extra, list) else []
+    texts = [": ".join(str(item[name]) for name in ("key", "message") if item.get(name)) for item in found]
+    return _answer(HTTP_400_BAD_REQUEST, "; ".join(filter(None, texts)) or error.detail)
 
 
 def _http(_request: AnyRequest, error: HTTPException) -> Answer:

@@ -3,13 +3,13 @@
 A plain id carries its row's time; where a keyed id's row is, the first stored use of its key says.
 """
 
+from ledger.filtering.comparing import number_of_id
+from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound, Statement
 from ledger.ids import RecordId, created_at_ms_of, from_int, to_int
 from ledger.instants import LATEST_STORED_MS
 from ledger.request_log import RowKey
-from query_api.comparing import number_of_id
-from query_api.reach import Reach
 from query_api.reading import KEY_LIST, Reader
-from query_api.statements import Bound, Statement
 
 
 async def find(text: str, reach: Reach, reader: Reader) -> RowKey | None:

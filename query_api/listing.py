@@ -7,13 +7,13 @@ The documented form always covers all time. Our own form does too unless `from` 
 window.
 """
 
+from ledger.filtering.filters import condition, in_bodies
+from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound, Statement
 from ledger.ids import to_int
 from ledger.request_log import RowKey
-from query_api.filters import condition, in_bodies
 from query_api.parameters import Conditions, CursorPage, NumberedPage
-from query_api.reach import Reach
 from query_api.reading import KEY_LIST
-from query_api.statements import Bound, Statement
 
 
 def count(conditions: Conditions, reach: Reach) -> Statement:

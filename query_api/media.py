@@ -12,13 +12,13 @@ from litestar.params import FromPath, SkipValidation
 
 from ledger.blobs import BlobStore
 from ledger.errors import NotFound
+from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId
 from query_api.errors import AnyRequest
 from query_api.images import image_type
 from query_api.openapi import NOT_FOUND, READ_ERRORS, SECURITY, UNCHANGED, PathOperation
-from query_api.reach import Reach
 from query_api.reading import Reader
-from query_api.statements import Bound, Statement
 
 CACHE_SECONDS = 365 * 24 * 3600
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from litestar import Response, Router
+from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import (
     Components,
+    OpenAPIResponse,
     OpenAPIType,
     Operation,
     Parameter,
@@ -37,6 +40,10 @@ READ_ERRORS: Mapping[int, ResponseSpec] = {
 LIST_ERRORS: Mapping[int, ResponseSpec] = {
     **READ_ERRORS,
     400: _error("A parameter cannot be understood; the text names it."),
+}
+ADMIN_ERRORS: Mapping[int, ResponseSpec] = {
+    **LIST_ERRORS,
+    403: _error("The key may not do this: it needs the scope admin, and some things a key of all projects."),
 }
 STATUS_ERRORS: Mapping[int, ResponseSpec] = {
     400: _error("A parameter cannot be understood; the text names it."),
@@ -86,6 +93,10 @@ class ListOperation(Operation):
 
     def __post_init__(self) -> None:
         self.parameters = list(LIST_PARAMETERS)
+        for answer in (self.responses or {}).values():
+            for media in (answer.content or {}).values() if isinstance(answer, OpenAPIResponse) else ():
+                if isinstance(media.schema, Schema) and media.schema.one_of:  # an empty list is of two forms at once
+                    media.schema = Schema(any_of=media.schema.one_of)
 
 
 @dataclass
@@ -94,6 +105,13 @@ class PathOperation(Operation):
 
     def __post_init__(self) -> None:
         self.responses = {status: answer for status, answer in (self.responses or {}).items() if status != "400"}
+
+
+def _as_an_error(response: Response[Any]) -> Response[Any]:
+    """What is not below the document's path is answered as it is everywhere, not by an HTML page."""
+    if response.status_code == 404:
+        raise NotFoundException
+    return response
 
 
 def config() -> OpenAPIConfig:
@@ -105,7 +123,7 @@ def config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="LLM Ledger: reading",
         version=version("llmledger"),
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, after_request=_as_an_error),
         render_plugins=[JsonRenderPlugin(path=["/openapi.json", "/"]), YamlRenderPlugin()],
         components=Components(security_schemes=schemes),
     )

@@ -10,10 +10,10 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from ledger.clock import Clock
+from ledger.filtering.filter_text import MAX_TEXT_BYTES, Group, parse_filter
 from ledger.request_log import RowKey
 from query_api import cursors
 from query_api.errors import BadParameter
-from query_api.filter_text import MAX_TEXT_BYTES, Group, parse_filter
 from query_api.instants import bound_ms
 from query_api.sorting import SORTS, Sort
 

@@ -10,13 +10,13 @@ from typing import Any
 from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId, from_int, to_int
 from ledger.request_log import Bodies, RequestLog, RowKey
 from ledger.settings import QueryCaps
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.columns import ROW_COLUMNS, TIME, row_from, select_list, time_text
 from query_api.errors import TooExpensive
-from query_api.statements import Bound, Statement
 
 TOO_LONG = frozenset({159, 160})
 TOO_LARGE = frozenset({396})

@@ -6,6 +6,7 @@ from litestar.params import FromPath, SkipValidation
 
 from ledger.clock import Clock
 from ledger.errors import NotFound
+from ledger.filtering.reach import Reach
 from ledger.request_log import Bodies
 from ledger.store.columns import BODY_NAMES
 from query_api import cursors, listing, views
@@ -13,7 +14,6 @@ from query_api.errors import AnyRequest
 from query_api.finding import find
 from query_api.openapi import LIST_ERRORS, NOT_FOUND, READ_ERRORS, SECURITY, ListOperation, PathOperation
 from query_api.parameters import CursorPage, NumberedPage, given, page_of
-from query_api.reach import Reach
 from query_api.reading import Reader
 from query_api.schemas import DocumentedRequestList, RequestList, RequestLogEntry, RequestLogPage
 

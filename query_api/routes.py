@@ -8,4 +8,12 @@ ROUTES = (
     ("GET", "/api/v1/requests/{record_id}"),
     ("GET", "/api/v1/media/{sha256}"),
     ("GET", "/api/v1/status"),
+    ("GET", "/api/v1/admin/dead-letters"),
+    ("GET", "/api/v1/admin/dead-letters/counts"),
+    ("GET", "/api/v1/admin/dead-letters/{position}"),
+    ("POST", "/api/v1/admin/dead-letters/replay"),
+    ("POST", "/api/v1/admin/delete"),
+    ("GET", "/api/v1/admin/deletions"),
+    ("GET", "/api/v1/admin/deletions/{deletion}"),
+    ("GET", "/api/v1/admin/doctor"),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from query_api.filters import METHOD_AS_SHOWN
+from ledger.filtering.filters import METHOD_AS_SHOWN
 
 
 @dataclass(frozen=True, slots=True)

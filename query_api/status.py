@@ -15,12 +15,12 @@ from litestar.di import NamedDependency
 from litestar.params import Parameter, SkipValidation
 
 from ledger.bus import Position
+from ledger.filtering.statements import Bound, Statement
 from ledger.keys import ALL_PROJECTS, Principal
 from query_api.errors import BadParameter
 from query_api.openapi import SECURITY, STATUS_ERRORS
 from query_api.reading import Reader
 from query_api.schemas import PositionStatus
-from query_api.statements import Bound, Statement
 
 LONGEST_WAIT_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 0.1

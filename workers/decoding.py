@@ -30,6 +30,7 @@ class RejectCode(StrEnum):
     KEY_REUSED = "idempotency_key_reused"
     TOO_MANY_EVENTS = "too_many_events"
     ROW_REFUSED = "row_refused"
+    KILLED_THE_WORKER = "killed_the_worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Rejected:
     delivery: Delivery  # the original bytes, so nothing is lost in the dead letters
     code: RejectCode
     detail: str  # never a value that the sender sent
+    error_class: str = ""  # the exception behind it, where there was one
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def decode(delivery: Delivery) -> Accepted | Rejected:
     except UnknownVersion:
         raise
     except Invalid as error:
-        return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, str(error))
+        return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, str(error), type(error).__name__)
     fault = _fault_of(envelope)
     if fault:
         return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, fault)
@@ -80,7 +82,7 @@ def decode(delivery: Delivery) -> Accepted | Rejected:
         check_json_text(body)
         cut(body)
     except Invalid as error:
-        return Rejected(delivery, RejectCode.BODY_UNREADABLE, type(error).__name__)
+        return Rejected(delivery, RejectCode.BODY_UNREADABLE, type(error).__name__, type(error).__name__)
     return Accepted(delivery, envelope, body)
 
 

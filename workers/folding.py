@@ -2,22 +2,25 @@
 
 The order that counts is that of acceptance: the position on the bus, never a clock. A row's version grows with the set
 of events folded into it, so that of two copies of a row the one that knows more wins; equal versions are equal rows.
+A deletion among the events is final: what is left of the record is a tombstone, and nothing else of it is stored again.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ledger.bus import Position
+from ledger.deletion import Deletion, Scope
 from ledger.ids import ProjectId, created_at_ms_of, is_keyed
-from ledger.patch import KeyEntry, Patch
+from ledger.patch import EMPTY, KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey
 from ledger.store import Identity, RequestLogStore
 from workers.decoding import Accepted, RejectCode, Rejected
 from workers.deriving import Derived
 from workers.media import Blob
 from workers.normalising import Normalised, Update
+from workers.tombstones import is_deleted, tombstone
 from workers.updating import apply, blobs_of, merge, needs_bodies
 
 MAX_EVENTS_PER_RECORD = 60_000
@@ -42,6 +45,7 @@ class FoldedRow:
 class Fold:
     """What one chunk changes, in the order in which it is written."""
 
+    deletions: list[Deletion] = field(default_factory=list)
     entries: list[KeyEntry] = field(default_factory=list)
     patches: list[Patch] = field(default_factory=list)
     blobs: dict[tuple[ProjectId, str], Blob] = field(default_factory=dict)  # by project and hash
@@ -54,18 +58,32 @@ def version_of(highest: Position, events: int) -> int:
     return highest.generation << 56 | highest.offset << 16 | min(events, 0xFFFF)
 
 
-async def fold(reports: Sequence[Normalised], updates: Sequence[Update], store: RequestLogStore, price: Price) -> Fold:
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The events to fold."""
+
+    reports: Sequence[Normalised] = ()
+    updates: Sequence[Update] = ()
+    deletes: Sequence[Patch] = ()  # that a scope's deletion made; no delivery is theirs alone
+    until: Position | None = None  # rows as they were when this was accepted; others are left as they are
+
+
+async def fold(chunk: Chunk, store: RequestLogStore, price: Price) -> Fold:
     """What these events, on top of all that is stored of their ids, make of their rows.
 
     Folding the next chunk must wait until this one is written: it reads what this one writes.
     """
     folded = Fold()
-    identities = {report.event.identity for report in reports} | {update.event.identity for update in updates}
+    identities = {(patch.project, patch.id) for patch in chunk.deletes}
+    identities |= {report.event.identity for report in chunk.reports}
+    identities |= {update.event.identity for update in chunk.updates}
     entries = _by_id(await store.key_entries({identity for identity in identities if is_keyed(identity[1])}))
     stored = _by_id(await store.patches(identities))
-    effective = [report for report in _in_order(reports) if _is_the_record(report.event, entries, folded)]
-    carried = _add_patches(_in_order(updates), stored, folded)
-    await _fold_rows(effective, carried, _Known(entries, stored), store, price, folded)
+    effective = [report for report in _in_order(chunk.reports) if _is_the_record(report.event, entries, folded)]
+    carried = _add_patches(chunk, stored, folded)
+    known = _Known(entries, stored, chunk.until)
+    _empty_and_note(known, carried, folded)
+    await _fold_rows(effective, carried, known, store, price, folded)
     return folded
 
 
@@ -78,6 +96,31 @@ def acceptance(position: Position) -> tuple[int, int, int]:
 class _Known:
     entries: Mapping[Identity, list[KeyEntry]]
     patches: Mapping[Identity, list[Patch]]
+    until: Position | None
+
+    def is_deleted(self, identity: Identity) -> bool:
+        """Whether the record is gone for good."""
+        return is_deleted(self.patches.get(identity, ()))
+
+    def in_time(self, position: Position) -> bool:
+        """Whether this was accepted early enough to take part."""
+        return self.until is None or acceptance(position) < acceptance(self.until)
+
+    def patches_of(self, identity: Identity) -> list[Patch]:
+        """All that take part, in the order of acceptance."""
+        return [patch for patch in self.patches.get(identity, ()) if self.in_time(patch.position)]
+
+    def needs_bodies(self, identity: Identity) -> bool:
+        """Whether the fold reads or changes the heavy columns of the stored row."""
+        return not self.is_deleted(identity) and needs_bodies(merge(self.patches_of(identity)))
+
+    def grave(self, identity: Identity) -> "_Base | None":
+        """What stands for the row of a deleted record that is not stored, where its place is known."""
+        created_at = self.created_at(identity)
+        if created_at is None or not self.is_deleted(identity):
+            return None
+        project, id_ = identity
+        return _Base(tombstone(RowKey(project, created_at, id_), self.patches[identity]))
 
     def created_at(self, identity: Identity) -> int | None:
         """When the record was created, if that can be known without its row."""
@@ -120,22 +163,30 @@ def _reused(event: Accepted) -> Rejected:
     return Rejected(event.delivery, RejectCode.KEY_REUSED, "The idempotency key was used before, with another body.")
 
 
-def _add_patches(
-    updates: Iterable[Update], stored: dict[Identity, list[Patch]], folded: Fold
-) -> dict[Identity, list[Update]]:
+def _add_patches(chunk: Chunk, stored: dict[Identity, list[Patch]], folded: Fold) -> dict[Identity, list[Update]]:
     """Put the chunk's updates among the stored ones; what was added, by id."""
     carried: dict[Identity, list[Update]] = defaultdict(list)
     of_ids: dict[Identity, _PatchesOfAnId] = {}
-    for update in updates:
+
+    def patches_of(identity: Identity) -> _PatchesOfAnId:
+        return of_ids.get(identity) or of_ids.setdefault(identity, _PatchesOfAnId(stored.get(identity, ())))
+
+    for update in _in_order(chunk.updates):
         identity = update.event.identity
-        known = of_ids.get(identity) or of_ids.setdefault(identity, _PatchesOfAnId(stored.get(identity, ())))
+        known = patches_of(identity)
         rejected = known.fault_of(update)
         if rejected:
             folded.rejected.append(rejected)
             continue
-        if known.add(update.patch):
-            folded.patches.append(update.patch)
-        carried[identity].append(update)
+        patch, is_new = known.in_force(update)
+        if is_new:
+            folded.patches.append(patch)
+        carried[identity].append(replace(update, patch=patch))
+    for patch in chunk.deletes:
+        identity = (patch.project, patch.id)
+        if patches_of(identity).add(patch):
+            folded.patches.append(patch)
+        carried[identity] += []  # its row is folded
     stored |= {identity: known.in_order() for identity, known in of_ids.items()}
     return carried
 
@@ -157,6 +208,20 @@ class _PatchesOfAnId:
             self._first_of_event[patch.event_id] = patch
         return True
 
+    def in_force(self, update: Update) -> tuple[Patch, bool]:
+        """The update's patch as it counts from here on, and whether that has to be written.
+
+        A replay puts a voided patch in force again. Its number says with how many voidings, so that the same replay
+        read again, or the original delivery after it, changes nothing.
+        """
+        stored = self._by_position.get(update.patch.position)
+        patch = replace(update.patch, voidings=2 * update.event.delivery.replays)
+        if stored is not None and stored.voidings >= patch.voidings:
+            return stored, False
+        if not self.add(patch):
+            self._by_position[patch.position] = patch
+        return patch, True
+
     def in_order(self) -> list[Patch]:
         """All of them, in the order of acceptance."""
         return sorted(self._by_position.values(), key=lambda patch: acceptance(patch.position))
@@ -164,14 +229,40 @@ class _PatchesOfAnId:
     def fault_of(self, update: Update) -> Rejected | None:
         """Why the update cannot take part, if it cannot."""
         event, patch = update.event, update.patch
+        if patch.deletes:
+            return None  # takes part always
         again = self._by_position.get(patch.position)
-        if again is not None and again.is_voided:
+        if again is not None and again.is_voided and again.voidings > 2 * event.delivery.replays:
             return Rejected(event.delivery, RejectCode.ROW_REFUSED, "The row was refused with this update before.")
         if self._first_of_event.get(patch.event_id, patch).body_hash != patch.body_hash:
             return _reused(event)
         if again is None and len(self._by_position) >= MAX_EVENTS_PER_RECORD:
             return Rejected(event.delivery, RejectCode.TOO_MANY_EVENTS, f"More than {MAX_EVENTS_PER_RECORD} events.")
         return None
+
+
+def _empty_and_note(known: _Known, carried: Mapping[Identity, list[Update]], folded: Fold) -> None:
+    """Of a deleted record's updates nothing is kept but that they were there; what deleted it is noted."""
+    for at, patch in enumerate(folded.patches):
+        if known.is_deleted((patch.project, patch.id)):
+            folded.patches[at] = replace(patch, body=EMPTY)
+    for identity, updates in carried.items():
+        found = int(known.created_at(identity) is not None)
+        folded.deletions.extend(_noted(update.patch, found) for update in updates if update.patch.deletes)
+
+
+def _noted(patch: Patch, found: int) -> Deletion:
+    return Deletion(
+        patch.project, patch.event_id, patch.position, Scope.ID, patch.id, patch.accepted_at, found, applied=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What an id's updates are applied to: its stored row, or its report of this chunk, not yet priced."""
+
+    row: RequestLog
+    report: Normalised | None = None
 
 
 async def _fold_rows(
@@ -182,20 +273,34 @@ async def _fold_rows(
     price: Price,
     folded: Fold,
 ) -> None:
-    bases: dict[Identity, tuple[RequestLog, tuple[Accepted, ...]]] = {}
-    for report in reports:
-        bases[report.event.identity] = price(report.derived), (report.event,)
-        folded.blobs.update({(report.event.envelope.project, blob.sha256): blob for blob in report.blobs})
-    for row in await _stored_rows([identity for identity in carried if identity not in bases], known, store):
-        bases[row.project, row.id] = row, ()
-    for identity, (base, carries) in bases.items():
-        patches = known.patches.get(identity, [])
-        merged = merge(patches)
-        folded.blobs.update({(identity[0], blob.sha256): blob for blob in blobs_of(merged)})
+    bases = {report.event.identity: _Base(report.derived.row, report) for report in reports}
+    wanted = [identity for identity in carried if identity not in bases]
+    bases |= {(row.project, row.id): _Base(row) for row in await _stored_rows(wanted, known, store)}
+    bases |= {identity: base for identity in wanted if identity not in bases and (base := known.grave(identity))}
+    for identity, base in bases.items():
+        row = _row_of(identity, base, known, price, folded)
+        if row is None:
+            continue
         mine = carried.get(identity, [])
-        row = _positioned(apply(base, merged, price), base.position, patches)
-        carries = (*carries, *(update.event for update in mine))
+        reported = (base.report.event,) if base.report else ()
+        carries = (*reported, *(update.event for update in mine))
         folded.rows.append(FoldedRow(row, carries, tuple(update.patch for update in mine)))
+
+
+def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded: Fold) -> RequestLog | None:
+    """The row to write, if any; of a deleted record nothing is priced and no blob is kept."""
+    if known.is_deleted(identity):
+        patches = known.patches[identity]
+        dead = tombstone(base.row.key, patches)
+        return _positioned(dead, base.row.position, patches) if known.until is None else None
+    if not known.in_time(base.row.position):
+        return None
+    patches = known.patches_of(identity)
+    merged = merge(patches)
+    row = price(base.report.derived) if base.report else base.row
+    for blob in (*(base.report.blobs if base.report else ()), *blobs_of(merged)):
+        folded.blobs[identity[0], blob.sha256] = blob
+    return _positioned(apply(row, merged, price), base.row.position, patches)
 
 
 async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: RequestLogStore) -> list[RequestLog]:
@@ -205,7 +310,7 @@ async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: Request
         keys = []
         for project, id_ in wanted:
             created_at = known.created_at((project, id_))
-            if created_at is not None and needs_bodies(merge(known.patches[project, id_])) is with_bodies:
+            if created_at is not None and known.needs_bodies((project, id_)) is with_bodies:
                 keys.append(RowKey(project, created_at, id_))
         rows.extend(await store.rows(keys, with_bodies=with_bodies))
     return rows

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ledger.bus.broadcasts import partitions_of
+from ledger.deletion import Deletion, read_scope
 from ledger.dialects import cut, text_of
 from ledger.errors import Invalid
-from ledger.patch import Patch
+from ledger.patch import EMPTY, Patch
 from ledger.report import Kind
 from ledger.request_log import Bodies, RequestLog
 from workers import log_entries, openpipe, pezzo
@@ -36,18 +38,35 @@ class Normalised:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update as the store keeps it."""
+    """An update of a record, or its deletion, as the store keeps it."""
 
     event: Accepted
     patch: Patch
 
 
-def normalise(event: Accepted) -> Normalised | Update | Rejected:
-    """The report as a row, or the update as a patch. Rejected is what the API would have refused."""
+@dataclass(frozen=True, slots=True)
+class ScopeDeletion:
+    """A deletion by user or by filter, at its place in one partition."""
+
+    event: Accepted
+    deletion: Deletion
+    partitions: int  # that it went to
+
+
+def normalise(event: Accepted) -> Normalised | Update | ScopeDeletion | Rejected:
+    """The report as a row, or the change as a patch. Rejected is what the API would have refused."""
     try:
-        return _update(event) if event.envelope.kind.is_update else _report(event)
+        match event.envelope.kind:
+            case Kind.LOG_UPDATE:
+                return _update(event)
+            case Kind.RECORD_DELETE:
+                return Update(event, _patch(event, EMPTY))
+            case Kind.SCOPE_DELETE:
+                return _scope_deletion(event)
+            case _:
+                return _report(event)
     except Invalid as error:
-        return Rejected(event.delivery, RejectCode.BODY_INVALID, type(error).__name__)
+        return Rejected(event.delivery, RejectCode.BODY_INVALID, type(error).__name__, type(error).__name__)
 
 
 def _report(event: Accepted) -> Normalised:
@@ -58,9 +77,21 @@ def _report(event: Accepted) -> Normalised:
 
 
 def _update(event: Accepted) -> Update:
+    patch = _patch(event, text_of(cut(event.body).get("update_data")) or EMPTY)
+    check_fields(patch)
+    return Update(event, patch)
+
+
+def _scope_deletion(event: Accepted) -> ScopeDeletion:
     envelope = event.envelope
-    raw = cut(event.body).get("update_data")
-    patch = Patch(
+    scope, what = read_scope(event.body, envelope.project)
+    deletion = Deletion(envelope.project, envelope.event_id, event.position, scope, what, envelope.accepted_at)
+    return ScopeDeletion(event, deletion, partitions_of(event.delivery))
+
+
+def _patch(event: Accepted, body: str) -> Patch:
+    envelope = event.envelope
+    return Patch(
         project=envelope.project,
         id=envelope.record_id,
         position=event.position,
@@ -69,10 +100,8 @@ def _update(event: Accepted) -> Update:
         accepted_at=envelope.accepted_at,
         price_version=envelope.price_version,
         body_hash=event.body_hash(),
-        body=text_of(raw) or "{}",
+        body=body,
     )
-    check_fields(patch)
-    return Update(event, patch)
 
 
 def _row(event: Accepted, facts: Facts) -> RequestLog:

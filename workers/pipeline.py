@@ -2,7 +2,8 @@
 
 bytes → Accepted | Rejected → RequestLog, not yet priced (`prepare`: decode, normalise) → priced and folded with all
 earlier events of its id (`fold`) → written (`write`) → settled → Receipt. What cannot become a row goes to the dead
-letters. Only the receipt's offsets are committed, by the driver that called: progress is proof of the write.
+letters. A deletion by user or filter ends what is folded together: it is judged once all before it is written. Only the
+receipt's offsets are committed, by the driver that called: progress is proof of the write.
 """
 
 import asyncio
@@ -16,7 +17,8 @@ from ledger.bus import Delivery, committable, settled_by
 from ledger.failpoints import failpoint
 from ledger.store import RequestLogStore
 from workers.decoding import Rejected
-from workers.folding import Fold, Price, fold
+from workers.deleting import Parts, delete_scope, judge_late
+from workers.folding import Chunk, Fold, Price, fold
 from workers.normalising import Normalised, Update
 from workers.preparing import Prepared, prepare
 from workers.quarantining import Ceiling, Quarantine
@@ -59,12 +61,16 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
 
 
 async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still_ours: Callable[[], bool]) -> Receipt:
+    lease = Lease(part, still_ours)
+    parts = Parts(deps.store, deps.blobs, deps.price, deps.retry)
+    await judge_late(prepared.reports, prepared.updates, lease, parts)
     changes = await _folded(deps, prepared.reports, prepared.updates)
     dead = [*prepared.rejected, *changes.rejected]
-    deps.ceiling.check(len(part) - len(dead), dead)
-    refused = await _written(deps, prepared.reports, changes, Lease(part, still_ours))
-    deps.ceiling.check(0, refused)
+    refused = await _written(deps, prepared.reports, changes, lease)
+    if prepared.scope:
+        refused += await delete_scope(prepared.scope, lease, parts)
     dead += refused
+    deps.ceiling.check(part, dead)
     if dead:
         log.warning("Dead letters.", extra={"action": "dead_letters", **Counter(item.code.value for item in dead)})
         await retrying(lambda: deps.quarantine.put(dead), deps.retry)
@@ -87,7 +93,7 @@ async def _written(deps: Deps, reports: Sequence[Normalised], changes: Fold, lea
 
 
 async def _folded(deps: Deps, reports: Sequence[Normalised], updates: Sequence[Update]) -> Fold:
-    return await retrying(lambda: fold(reports, updates, deps.store, deps.price), deps.retry)
+    return await retrying(lambda: fold(Chunk(reports, updates), deps.store, deps.price), deps.retry)
 
 
 def _refused_with_their_updates(

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from ledger.bus import Delivery
 from workers.decoding import Accepted, Rejected, decode
-from workers.normalising import Normalised, Update, normalise
+from workers.normalising import Normalised, ScopeDeletion, Update, normalise
 
 MAX_DECODED_BYTES = 128 * 1024 * 1024
 """Of bodies together, after inflating: what one fold holds in memory, several times over."""
@@ -18,12 +18,13 @@ MAX_DECODED_BYTES = 128 * 1024 * 1024
 
 @dataclass(slots=True)
 class Prepared:
-    """The beginning of a batch, sorted by what each delivery turned out to be."""
+    """The beginning of a batch, sorted by what each delivery turned out to be. A scope's deletion ends it."""
 
     count: int = 0  # of deliveries
     reports: list[Normalised] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    scope: ScopeDeletion | None = None  # judged on what the events before it have made
 
 
 def prepare(batch: Sequence[Delivery]) -> Prepared:
@@ -36,6 +37,9 @@ def prepare(batch: Sequence[Delivery]) -> Prepared:
                 prepared.reports.append(report)
             case Update() as update:
                 prepared.updates.append(update)
+            case ScopeDeletion() as scope:
+                prepared.scope = scope
+                return prepared
             case Rejected() as rejected:
                 prepared.rejected.append(rejected)
             case _ as unexpected:

@@ -3,27 +3,27 @@
 from importlib.metadata import version
 
 from ledger.blobs.obstore import ObstoreBlobs
-from ledger.bus import Publisher
-from ledger.clock import Clock
+from ledger.clock import Clock, system_clock
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
-from workers.drivers.dead_letters import TableQuarantine, TopicQuarantine
+from workers.drivers.dead_letters import TableQuarantine
 from workers.pipeline import Deps
 from workers.pricing import Pricing
+from workers.quarantining import Quarantine
 
 CODE_VERSION = "llmledger " + version("llmledger")
 
 
-def cluster_deps(pool: ClickHousePool, blobs_url: str, dead_letters: Publisher) -> Deps:
-    """Rows to ClickHouse, dead letters to their topic."""
-    quarantine = TopicQuarantine(dead_letters, CODE_VERSION)
-    return Deps(
-        store=ClickHouseStore(pool), blobs=ObstoreBlobs(blobs_url), quarantine=quarantine, price=Pricing().price
-    )
+def cluster_deps(pool: ClickHousePool, blobs_url: str, topic: str, clock: Clock = system_clock) -> Deps:
+    """Rows and dead letters to ClickHouse; dead letters say that they were read from this topic."""
+    return _deps(pool, blobs_url, TableQuarantine(pool, clock, CODE_VERSION, topic))
 
 
 def standalone_deps(pool: ClickHousePool, blobs_url: str, clock: Clock) -> Deps:
     """Rows and dead letters to the embedded engine."""
-    quarantine = TableQuarantine(pool, clock, CODE_VERSION)
+    return _deps(pool, blobs_url, TableQuarantine(pool, clock, CODE_VERSION))
+
+
+def _deps(pool: ClickHousePool, blobs_url: str, quarantine: Quarantine) -> Deps:
     return Deps(
         store=ClickHouseStore(pool), blobs=ObstoreBlobs(blobs_url), quarantine=quarantine, price=Pricing().price
     )

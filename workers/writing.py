@@ -1,4 +1,4 @@
-"""A fold → the store, in the one order that keeps every promise: keys, patches, blobs, bodies, rows.
+"""A fold → the store, in the one order that keeps every promise: deletions, keys, patches, blobs, bodies, rows.
 
 A listed row always has its body, a row never lacks a patch that a later fold would find. A crash between any two is
 harmless: the batch is read again and the same rows are written again. Rows that the store refuses for what they are
@@ -48,11 +48,11 @@ class Lease:
         return digest.hexdigest()
 
 
-async def write(
-    fold: Fold, lease: Lease, store: RequestLogStore, blobs: BlobStore, policy: RetryPolicy
-) -> list[Rejected]:
-    """Write everything; when this returns it is durable, but for the deliveries that are given back as refused."""
-    token = lease.token(fold.rows, [*fold.entries, *fold.patches])
+Step = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+
+
+def stepping(lease: Lease, policy: RetryPolicy) -> Step:
+    """How each write is made: while the batch is ours, and again for as long as the store is not available."""
 
     async def step(action: Callable[[], Awaitable[None]]) -> None:
         async def attempt() -> None:
@@ -61,7 +61,19 @@ async def write(
 
         await retrying(attempt, policy)
 
+    return step
+
+
+async def write(
+    fold: Fold, lease: Lease, store: RequestLogStore, blobs: BlobStore, policy: RetryPolicy
+) -> list[Rejected]:
+    """Write everything; when this returns it is durable, but for the deliveries that are given back as refused."""
+    token = lease.token(fold.rows, [*fold.entries, *fold.patches])
+    step = stepping(lease, policy)
     failpoint("B1")
+    if fold.deletions:
+        await step(lambda: store.insert_deletions(fold.deletions, token))
+        failpoint("B2.deletions")
     if fold.entries:
         await step(lambda: store.insert_key_entries(fold.entries, token))
         failpoint("B2.keys")
@@ -72,9 +84,6 @@ async def write(
         await step(lambda p=project, h=sha256, b=blob: blobs.put(p, h, b.data))  # type: ignore[misc]
         failpoint("B2.blobs")
     return await _write_rows(fold.rows, lease, store, step)
-
-
-Step = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 
 
 async def _write_rows(rows: Sequence[FoldedRow], lease: Lease, store: RequestLogStore, step: Step) -> list[Rejected]:
@@ -100,9 +109,16 @@ async def _write_rows(rows: Sequence[FoldedRow], lease: Lease, store: RequestLog
 async def _refuse(
     folded: FoldedRow, refusal: DataRefused, token: str, store: RequestLogStore, step: Step
 ) -> list[Rejected]:
-    """Take the row's patches of this batch out of force, else every later update of its id would fail with them."""
-    if folded.patches:
-        voided = [replace(patch, voidings=patch.voidings + 1) for patch in folded.patches]
+    """Take the row's updates of this batch out of force, else every later update of its id would fail with them.
+
+    A deletion stays in force. A tombstone that no delivery stands for cannot be given back: the worker stops.
+    """
+    if not folded.carries:
+        raise refusal
+    updates = [patch for patch in folded.patches if not patch.deletes]
+    if updates:
+        voided = [replace(patch, voidings=patch.voidings + 1) for patch in updates]
         times = max(patch.voidings for patch in voided)
         await step(lambda: store.insert_patches(voided, f"{token}-voided-{times}"))
-    return [Rejected(event.delivery, RejectCode.ROW_REFUSED, str(refusal)) for event in folded.carries]
+    why = type(refusal).__name__
+    return [Rejected(event.delivery, RejectCode.ROW_REFUSED, str(refusal), why) for event in folded.carries]

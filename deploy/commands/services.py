@@ -1,6 +1,7 @@
 """`llmledger ingest-api`, `workers`, `query-api`: one service of the cluster each."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -43,9 +44,12 @@ def query_api(host: str | None, port: int | None) -> None:
 @click.command()
 @host_option
 @port_option
-def workers(host: str | None, port: int | None) -> None:
+@click.option(
+    "--resume-after-loss", is_flag=True, help="Where Kafka has lost unread records: say which, and go on behind them."
+)
+def workers(host: str | None, port: int | None, resume_after_loss: bool) -> None:
     """Read Kafka, normalise, price and write to ClickHouse. The port serves health checks."""
-    _run(worker_settings, run_workers, host, port)
+    _run(worker_settings, partial(run_workers, resume_after_loss=resume_after_loss), host, port)
 
 
 def _run(

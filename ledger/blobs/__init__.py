@@ -1,8 +1,18 @@
 """The blob store: where media of logged calls are kept, per project, by the hash of their content."""
 
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ledger.ids import ProjectId
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob that is there, and when it was written last (milliseconds since 1970, by the storage's clock)."""
+
+    sha256: str
+    written_at: int
 
 
 @runtime_checkable
@@ -14,3 +24,17 @@ class BlobStore(Protocol):
 
     async def get(self, project: ProjectId, sha256: str) -> bytes | None:
         """The content, or None when this project has none of that hash."""
+
+
+@runtime_checkable
+class ErasableBlobs(Protocol):
+    """The same storage, for whoever erases. Raises `Unavailable` when the storage does not answer."""
+
+    def stored(self, project: ProjectId) -> AsyncIterator[Sequence[StoredBlob]]:
+        """Everything that the project has, a few hundred at a time, in no order."""
+
+    async def written_at(self, project: ProjectId, sha256: str) -> int | None:
+        """When it was written last, in milliseconds since 1970; None when the project has none of that hash."""
+
+    async def delete(self, project: ProjectId, sha256: str) -> None:
+        """Gone on return, after a power cut too; deleting what is not there is harmless."""

@@ -44,6 +44,7 @@ class Record:
     envelope: bytes  # the event contract of ledger.report, encoded
     body: bytes  # the report's bytes as they came
     headers: tuple[tuple[str, bytes], ...] = ()  # beside the envelope; dead letters say there why they are dead
+    partition: int | None = None  # None: the one that the key belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Delivery:
     body: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()  # further headers, kept for the dead letters
     replayed_at: Position | None = None  # where it was read, when it was put on the bus again
+    replays: int = 0  # how often that was done
 
     @property
     def read_at(self) -> Position:
@@ -77,6 +79,12 @@ class Publisher(Protocol):
         """Return once the record is durable. Raises `BusUnavailable` when that was not confirmed in time.
 
         The record may be on the bus all the same, unless the error's text says that it was not handed over.
+        """
+
+    async def broadcast(self, record: Record) -> list[Position]:
+        """Return once the record is durable in every partition, with its places in their order.
+
+        Raises `BusUnavailable` when one of them was not confirmed; the others may have it all the same.
         """
 
     async def close(self) -> None:

@@ -1,21 +1,25 @@
 """The bus of the cluster: Apache Kafka.
 
 A record is durable when `publish` returns: all in-sync replicas have it. A producer that has failed a batch is
-replaced, because the client library cannot heal its sequence numbers; meanwhile `publish` refuses at once.
+replaced, because the client library cannot heal its sequence numbers; meanwhile `publish` refuses at once. After that
+one record tries each partition that failed before the others follow, see `kafka_circuit`.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ledger.bus import Position, Record
+from ledger.bus.broadcasts import partitions_header
+from ledger.bus.kafka_circuit import Circuit
 from ledger.bus.kafka_lanes import NOT_HANDED_OVER, LanePlan
 from ledger.bus.kafka_producers import open_producer
 from ledger.bus.kafka_records import partition_of, wire_size
 from ledger.bus.kafka_session import Session
-from ledger.bus.kafka_topics import record_limit
 from ledger.errors import BusUnavailable, TooLarge
 from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 
@@ -43,7 +47,6 @@ class KafkaPublisher:
     ) -> None:
         self._section = section
         self._topic = topic or section.topic
-        self._limit = record_limit(section, self._topic)
         self._plan = LanePlan(
             topic=self._topic,
             generation=section.generation,
@@ -52,6 +55,7 @@ class KafkaPublisher:
         )
         self._max_held_bytes = max_held_bytes
         self._open_producer = open_producer
+        self._circuits = [Circuit(time.monotonic) for _ in range(section.partitions)]
         self._session: Session | None = None  # the one that takes records
         self._sessions: list[Session] = []  # and those that are still being closed
         self._supervision: asyncio.Task[None] | None = None
@@ -73,11 +77,24 @@ class KafkaPublisher:
     async def publish(self, record: Record) -> Position:
         """Return once all in-sync replicas have the record. Raises `TooLarge`, or `BusUnavailable` at the deadline."""
         size = wire_size(record)
-        if size > self._limit:
-            raise TooLarge(f"The record has {size} bytes, the bus takes {self._limit}.")
+        if size > MAX_MESSAGE_BYTES:
+            raise TooLarge(f"The record has {size} bytes, the bus takes {MAX_MESSAGE_BYTES}.")
         if self._session is None or self.held_bytes + size > self._max_held_bytes:
             raise BusUnavailable(NOT_HANDED_OVER)
-        return await self._session.put(partition_of(record.key, self._section.partitions), record, size)
+        chosen = record.partition
+        partition = partition_of(record.key, self._section.partitions) if chosen is None else chosen
+        return await self._through_circuit(self._session, partition, record, size)
+
+    async def broadcast(self, record: Record) -> list[Position]:
+        """Return once every partition has the record. Raises as `publish` does; some may have it all the same."""
+        count = self._section.partitions
+        told = replace(record, headers=(*record.headers, partitions_header(count)))
+        copies = [self.publish(replace(told, partition=partition)) for partition in range(count)]
+        outcomes = await asyncio.gather(*copies, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Position)]
 
     async def close(self) -> None:
         """Wait for what is under way, at most for the deadline of a publish, then let go of the bus."""
@@ -89,6 +106,21 @@ class KafkaPublisher:
         for session in self._sessions:
             await session.close(self._section.deadline_seconds)
         self._sessions.clear()
+
+    async def _through_circuit(self, session: Session, partition: int, record: Record, size: int) -> Position:
+        circuit = self._circuits[partition]
+        if not circuit.admits():
+            raise BusUnavailable(NOT_HANDED_OVER)
+        try:
+            position = await session.put(partition, record, size)
+        except BusUnavailable:
+            circuit.failed()
+            raise
+        except BaseException:
+            circuit.left()
+            raise
+        circuit.succeeded()
+        return position
 
     async def _supervise(self) -> None:
         while True:

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from ledger.bus.kafka_connection import connection, require_codecs
-from ledger.bus.kafka_topics import record_limit, require_partitions
-from ledger.settings import KafkaSection
+from ledger.bus.kafka_topics import require_partitions
+from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 
 _BATCH_BYTES = (
     1024 * 1024
@@ -27,7 +28,7 @@ async def open_producer(section: KafkaSection, topic: str) -> AIOKafkaProducer:
     library raises when the bus is away.
     """
     require_codecs()
-    producer = _make(section, topic)
+    producer = _make(section)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             await producer.start()
@@ -39,7 +40,7 @@ async def open_producer(section: KafkaSection, topic: str) -> AIOKafkaProducer:
     return producer
 
 
-def _make(section: KafkaSection, topic: str) -> AIOKafkaProducer:
+def _make(section: KafkaSection) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         **connection(section),
         acks="all",
@@ -47,11 +48,20 @@ def _make(section: KafkaSection, topic: str) -> AIOKafkaProducer:
         compression_type="lz4",
         linger_ms=0,  # the lanes group records; waiting here would add nothing but delay
         max_batch_size=_BATCH_BYTES,
-        max_request_size=record_limit(section, topic),
+        max_request_size=MAX_MESSAGE_BYTES,
         request_timeout_ms=_REQUEST_MS,
         retry_backoff_ms=100,
         metadata_max_age_ms=60_000,
     )
+
+
+class ProducerEnded(Exception):
+    """The client library's own task that sends has ended: every later record would fail."""
+
+
+def when_it_ends(producer: Any, tell: Callable[[Exception], None]) -> None:
+    """Tell when the producer's sending task ends, also while there is nothing to send."""
+    producer._sender.sender_task.add_done_callback(lambda _: tell(ProducerEnded()))
 
 
 async def release(producer: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger.bus import Position, Record
 from ledger.bus.kafka_lanes import Lane, LanePlan
-from ledger.bus.kafka_producers import release
+from ledger.bus.kafka_producers import release, when_it_ends
 
 
 class Session:
@@ -16,6 +16,7 @@ class Session:
         self._producer = producer
         self._failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._lanes = [Lane(plan, partition, producer, self._note_failure) for partition in range(partitions)]
+        when_it_ends(producer, self._note_failure)
         self._tasks = [asyncio.create_task(lane.run(), name="kafka-lane") for lane in self._lanes]
 
     @property
@@ -28,7 +29,10 @@ class Session:
         return await self._lanes[partition].put(record, size)
 
     async def until_failed(self) -> Exception:
-        """The error of the first batch that failed: from then on the producer's sequence numbers may have a gap."""
+        """The error of the first batch that failed: from then on the producer's sequence numbers may have a gap.
+
+        Or that the producer has ended by itself.
+        """
         return await asyncio.shield(self._failure)
 
     async def close(self, grace_seconds: float) -> None:

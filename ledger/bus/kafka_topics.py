@@ -1,4 +1,4 @@
-"""The topics of the bus: made when they are missing, never changed when they are there.
+"""The topic of the bus: made when it is missing, never changed when it is there.
 
 The number of partitions decides which worker reads which key, so a topic with another number than the settings say is
 refused: a new number needs a new topic and a raised `generation`.
@@ -20,11 +20,6 @@ from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 RETENTION_DAYS = 7
 """How long an outage of the store may last before accepted reports are lost."""
 
-DEAD_LETTER_RETENTION_DAYS = 30
-
-DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
-"""The largest dead letter: the largest record and the headers that say why it is dead."""
-
 _RETRY_SECONDS = 0.5
 _COMPLAIN_SECONDS = 10.0
 _VISIBLE_SECONDS = 15.0
@@ -42,26 +37,19 @@ class TopicState:
     made: bool
 
 
-async def ensure_topics(section: KafkaSection, *, wait_seconds: float = 0.0) -> tuple[TopicState, TopicState]:
-    """The topic and the dead-letter topic, made where missing.
+async def ensure_topics(section: KafkaSection, *, wait_seconds: float = 0.0) -> tuple[TopicState, ...]:
+    """Every topic that is needed (it is one), made where missing.
 
     Raises `BusUnavailable` when Kafka did not answer within `wait_seconds`, and `Misconfigured` when a topic has
     another number of partitions or Kafka refuses to make it.
     """
     admin = await open_admin(section, wait_seconds)
     try:
-        topic = await _ensure(admin, section, section.topic, RETENTION_DAYS)
-        dead = await _ensure(admin, section, section.dead_letter_topic, DEAD_LETTER_RETENTION_DAYS)
-        return topic, dead
+        return (await _ensure(admin, section, section.topic),)
     except KafkaError as error:
         raise BusUnavailable(f"Kafka did not make the topics: {error!r}") from error
     finally:
         await admin.close()
-
-
-def record_limit(section: KafkaSection, topic: str) -> int:
-    """The most bytes that a record of this topic may have on the wire."""
-    return DEAD_LETTER_BYTES if topic == section.dead_letter_topic else MAX_MESSAGE_BYTES
 
 
 async def open_admin(section: KafkaSection, wait_seconds: float) -> AIOKafkaAdminClient:
@@ -98,11 +86,11 @@ def require_partitions(section: KafkaSection, topic: str, found: int) -> None:
         )
 
 
-async def _ensure(admin: AIOKafkaAdminClient, section: KafkaSection, topic: str, retention_days: int) -> TopicState:
+async def _ensure(admin: AIOKafkaAdminClient, section: KafkaSection, topic: str) -> TopicState:
     found = await partition_count(admin, topic)
     made = False
     if found is None:
-        made = await _make(admin, section, topic, _configuration(section, topic, retention_days))
+        made = await _make(admin, section, topic, _configuration(section))
         found = await _visible_partitions(admin, topic)
     require_partitions(section, topic, found)
     return TopicState(topic, found, made)
@@ -119,12 +107,12 @@ async def _visible_partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
     return found
 
 
-def _configuration(section: KafkaSection, topic: str, retention_days: int) -> dict[str, str]:
+def _configuration(section: KafkaSection) -> dict[str, str]:
     return {
         "cleanup.policy": "delete",
         "compression.type": "producer",
-        "max.message.bytes": str(record_limit(section, topic)),
-        "retention.ms": str(retention_days * 24 * 60 * 60 * 1000),
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        "retention.ms": str(RETENTION_DAYS * 24 * 60 * 60 * 1000),
         "retention.bytes": "-1",
         "min.insync.replicas": str(max(1, section.replication_factor - 1)),  # one broker may be away
         "unclean.leader.election.enable": "false",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger.bus import Delivery, Position, Record
+from ledger.bus.replays import delivery_at
 from ledger.errors import BusUnavailable
 
 
@@ -31,6 +32,10 @@ class MemoryBus:
         self._arrived.set()
         return Position(self.generation, 0, len(self.records) - 1)
 
+    async def broadcast(self, record: Record) -> list[Position]:
+        """Append the record to the one partition. Raises `BusUnavailable` while away."""
+        return [await self.publish(record)]
+
     async def poll(self, limit: int) -> Sequence[Delivery]:
         """Up to `limit` further deliveries; waits for the first one, empty once closed."""
         while self._next >= len(self.records) and not self._closed:
@@ -55,4 +60,4 @@ class MemoryBus:
 
     def _delivery(self, offset: int, record: Record) -> Delivery:
         position = Position(self.generation, 0, offset)
-        return Delivery(position, record.key, record.envelope, record.body, record.headers)
+        return delivery_at(position, record.key, record.envelope, record.body, record.headers)

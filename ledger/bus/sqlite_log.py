@@ -5,24 +5,30 @@ record that was being written is there whole or not at all. All that wait are co
 
 One connection writes and checkpoints, in one thread; another one only reads. SQLite before 3.51.3 can corrupt its log
 when two connections checkpoint and write at once, so there must never be a second writer: the file is locked.
+
+A full disk is waited for. After an error that waiting does not cure (`BusBroken`) the file is not touched again.
 """
 
 import asyncio
-import fcntl
+import contextlib
+import logging
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 
 from ledger.bus import Delivery, Position, Record
 from ledger.bus.group_commit import GroupCommit
 from ledger.bus.replays import delivery_at
-from ledger.errors import BusUnavailable, Misconfigured
+from ledger.bus.sqlite_errors import sorted_by_remedy
+from ledger.bus.sqlite_opening import lock, open_reader, open_writer, resume_at
+from ledger.errors import BusBroken, BusUnavailable, Misconfigured
 from ledger.failpoints import failpoint
 
 T = TypeVar("T")
@@ -30,19 +36,12 @@ T = TypeVar("T")
 GENERATION = 1
 MAX_COMMIT_BYTES = 64 * 1024 * 1024
 MAX_POLL_BYTES = 64 * 1024 * 1024
-CHECKPOINT_PAGES = 4000  # of 4 KiB: a checkpoint about every 16 MiB, by the writing connection alone
+CHECKPOINT_PAGES = 4000  # of 4 KiB: a checkpoint about every 16 MiB
 PRUNE_ROWS = 2000
+_PAGE_BYTES = 4096
+_PAGES_OF_A_COMMIT = 3  # beside the records themselves: the inner pages, the sequence
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-    offset INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: an emptied log never gives an old offset again
-    key BLOB NOT NULL, envelope BLOB NOT NULL, body BLOB NOT NULL,
-    headers BLOB,  -- further headers, JSON with base64 values; NULL when there are none, as with nearly every record
-    published_at INTEGER NOT NULL DEFAULT (unixepoch())
-) STRICT;
-CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), resume_at INTEGER NOT NULL) STRICT;
-INSERT OR IGNORE INTO progress VALUES (1, 1);
-"""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +58,22 @@ class SqliteLog:
 
     def __init__(self, path: Path, *, deadline_seconds: float = 5.0, synchronous: str = "FULL") -> None:
         self._path = path
-        self._lock = _lock(path)
+        self._lock = lock(path)
         try:
-            self._writer = _open_writer(path, synchronous)
-            self._reader = _open_reader(path)
+            self._writer = open_writer(path, synchronous)
+            self._reader = open_reader(path)
         except BaseException:
             os.close(self._lock)
             raise
-        self._next = _resume_at(self._writer)
+        self._next = resume_at(self._writer)
         self._writer_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
         self._reader_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-reader")
         self._arrived = asyncio.Event()
         self._closed = False
+        self._broken: BusBroken | None = None
+        self._broke = asyncio.Event()
+        self._wal_pages = 0  # about how many were written since the last checkpoint
+        self._checkpointing: asyncio.Task[None] | None = None
         self._appending: GroupCommit[Record, Position] = GroupCommit(
             self._append_in_thread,
             size=lambda record: len(record.body),
@@ -86,6 +89,10 @@ class SqliteLog:
         if self._closed:
             raise BusUnavailable("Not handed over, retry.")
         return await self._appending.submit(record)
+
+    async def broadcast(self, record: Record) -> list[Position]:
+        """The same: there is one partition."""
+        return [await self.publish(record)]
 
     async def poll(self, limit: int) -> Sequence[Delivery]:
         """Up to `limit` further deliveries; waits for the first one, empty once closed. Safe to cancel."""
@@ -113,31 +120,102 @@ class SqliteLog:
         """Delete what was read and is past its retention, a few thousand rows at a time; the number deleted."""
         return await self._in(self._writer_thread, self._prune, retention)
 
+    async def until_broken(self) -> NoReturn:
+        """Wait until the file has failed for good, and raise that `BusBroken`. Then the process should end."""
+        await self._broke.wait()
+        assert self._broken is not None
+        raise self._broken
+
+    async def behind(self, offset: int, limit: int) -> Sequence[Delivery]:
+        """The `limit` records before this offset that are still there, without their bodies, in order."""
+        return await self._in(self._reader_thread, self._read_behind, offset, limit)
+
+    async def read_again_from(self, offset: int) -> None:
+        """Move the reader back, durably: `poll` gives the records from here on once more."""
+        await self._in(self._writer_thread, self._move_back, offset)
+        self._next = min(self._next, offset)
+
+    @property
+    def next_offset(self) -> int:
+        """Where the next `poll` begins."""
+        return self._next
+
     async def waiting(self) -> int:
         """How many records were published and are not committed by the reader."""
         return await self._in(self._reader_thread, self._count_waiting)
 
     async def close(self) -> None:
-        """Finish what is being written, let a waiting `poll` return, close the file."""
+        """Finish what is being written, let a waiting `poll` return, close the file. Raises `BusBroken`."""
         self._closed = True
         await self._appending.close()
         self._arrived.set()
+        if self._checkpointing is not None:
+            await asyncio.wait([self._checkpointing])
         self._reader_thread.shutdown(wait=True)
         self._reader.close()  # before the writer: the last connection to close checkpoints
-        await self._in(self._writer_thread, self._writer.close)
-        self._writer_thread.shutdown(wait=True)
-        os.close(self._lock)
+        try:
+            await self._close_writer()
+        finally:
+            self._writer_thread.shutdown(wait=True)
+            os.close(self._lock)
+
+    async def _close_writer(self) -> None:
+        if self._broken is None:
+            with contextlib.suppress(BusUnavailable):  # no room: the WAL stays and is read at the next start
+                await self._in(self._writer_thread, self._checkpoint, "TRUNCATE")
+        if self._broken is None:
+            await self._in(self._writer_thread, self._writer.close)
+        elif sys.version_info >= (3, 12):
+            self._writer.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+            self._writer.close()
+        # else: closing would write to the file that failed, so the process's end does it
 
     async def _append_in_thread(self, records: Sequence[Record]) -> list[Position]:
         try:
             offsets = await self._in(self._writer_thread, self._append, records)
-        except sqlite3.Error as error:
-            raise BusUnavailable(f"The log could not be written: {error}") from error
+        except BusBroken as error:
+            raise BusUnavailable("The log's disk has failed; not confirmed.") from error
         self._arrived.set()
+        if self._wal_pages >= CHECKPOINT_PAGES and self._checkpointing is None:
+            self._checkpointing = asyncio.create_task(self._checkpoint_passively())
         return [Position(GENERATION, 0, offset) for offset in offsets]
 
+    async def _checkpoint_passively(self) -> None:
+        """Behind the answers of the commit that made it due."""
+        try:
+            await self._in(self._writer_thread, self._checkpoint, "PASSIVE")
+        except BusUnavailable as error:
+            log.warning("The log's WAL could not be moved into it yet.", extra={"error": str(error)})
+        except BusBroken:
+            log.error("The log has failed.", extra={"path": str(self._path)})  # `until_broken` raises it
+        finally:
+            self._checkpointing = None
+
     async def _in(self, thread: ThreadPoolExecutor, function: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(thread, self._guarded, loop, function, *arguments)
+
+    def _guarded(self, loop: asyncio.AbstractEventLoop, function: Callable[..., T], *arguments: object) -> T:
+        """The function's result; nothing is tried any more once the file has failed, whoever noticed it."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            return function(*arguments)
+        except sqlite3.Error as error:
+            remedy = sorted_by_remedy(error, self._path)
+            if isinstance(remedy, BusBroken):
+                self._broken = remedy
+                loop.call_soon_threadsafe(self._tell_broken)
+            raise remedy from error
+
+    def _tell_broken(self) -> None:
+        self._broke.set()
+        self._arrived.set()  # a waiting `poll` finds out
+
+    def _checkpoint(self, mode: str) -> None:
+        """Move the WAL into the file. What readers still need stays behind and counts towards the next time."""
+        _, pages, moved = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        self._wal_pages = max(0, pages - moved)
 
     def _append(self, records: Sequence[Record]) -> range:
         with self._writer:
@@ -148,6 +226,7 @@ class SqliteLog:
             )
             (last,) = self._writer.execute("SELECT last_insert_rowid()").fetchone()
             failpoint("C1")
+        self._wal_pages += _PAGES_OF_A_COMMIT + sum(len(record.body) for record in records) // _PAGE_BYTES
         failpoint("C2")
         return range(last - len(records) + 1, last + 1)
 
@@ -170,6 +249,22 @@ class SqliteLog:
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.execute("UPDATE progress SET resume_at = max(resume_at, ?)", (resume_at,))
+        self._wal_pages += 1
+
+    def _move_back(self, offset: int) -> None:
+        with self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.execute("UPDATE progress SET resume_at = min(resume_at, ?)", (offset,))
+
+    def _read_behind(self, offset: int, limit: int) -> list[Delivery]:
+        rows = self._reader.execute(
+            "SELECT offset, key, envelope, headers FROM records WHERE offset < ? ORDER BY offset DESC LIMIT ?",
+            (offset, limit),
+        ).fetchall()
+        return [
+            delivery_at(Position(GENERATION, 0, at), key, envelope, None, _headers_from_blob(headers))
+            for at, key, envelope, headers in reversed(rows)
+        ]
 
     def _begin_after(self, offset: int) -> None:
         found = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
@@ -196,7 +291,8 @@ class SqliteLog:
                 (retention.seconds, retention.max_rows, self._bytes_in_use() > retention.max_file_bytes, PRUNE_ROWS),
             )
             failpoint("C6")
-            return deleted.rowcount
+        self._wal_pages += deleted.rowcount
+        return deleted.rowcount
 
     def _bytes_in_use(self) -> int:
         pages, free, size = (
@@ -210,63 +306,6 @@ class SqliteLog:
             "SELECT count(*) FROM records WHERE offset >= (SELECT resume_at FROM progress)"
         ).fetchone()
         return int(count)
-
-
-def _lock(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise Misconfigured(f"The log {path} is in use by another process.") from None
-    return descriptor
-
-
-def _open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-        connection.execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync does not reach the disk there
-        connection.execute("PRAGMA checkpoint_fullfsync = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise Misconfigured(f"The log {path} is damaged.")
-        connection.executescript(_SCHEMA)
-        _check_end(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise Misconfigured(f"The log {path} cannot be opened: {error}.") from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _resume_at(writer: sqlite3.Connection) -> int:
-    (resume_at,) = writer.execute("SELECT resume_at FROM progress").fetchone()
-    return int(resume_at)
-
-
-def _check_end(writer: sqlite3.Connection, path: Path) -> None:
-    resume_at = _resume_at(writer)
-    last = writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
-    end = last[0] + 1 if last else 1
-    if resume_at > end:
-        raise Misconfigured(
-            f"The log {path} ends before what was already read ({end} < {resume_at}): it is not the file that was in"
-            " use. Put the right one back."
-        )
-
-
-def _open_reader(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA busy_timeout = 5000")
-    return connection
 
 
 _headers = msgspec.json.Decoder(tuple[tuple[str, bytes], ...])

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from ledger.bus import Position
+from ledger.deletion import Deletion, Portion
 from ledger.errors import LedgerError, StoreUnavailable
 from ledger.ids import ProjectId, RecordId
 from ledger.patch import KeyEntry, Patch
@@ -38,6 +39,18 @@ class RequestLogStore(Protocol):
 
     async def rows(self, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
         """The current row of each key that has one; deleted rows are not returned."""
+
+    async def scope_deletions(self, of: Collection[ProjectId]) -> list[Deletion]:
+        """Every deletion of these projects by user or by filter, in order of position."""
+
+    async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:
+        """The rows that a scope's deletion is about: they match now, and nothing after it has changed them."""
+
+    async def deleted_by(self, deletion: Deletion) -> int:
+        """How many records a scope's deletion has deleted at its position so far."""
+
+    async def insert_deletions(self, items: Sequence[Deletion], token: str) -> None:
+        """Of copies of one that which is further counts. Durable on return."""
 
     async def insert_key_entries(self, entries: Sequence[KeyEntry], token: str) -> None:
         """Durable on return."""

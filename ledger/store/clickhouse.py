@@ -19,13 +19,16 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Ope
 
 from ledger.bus import Position
 from ledger.clock import from_milliseconds
+from ledger.deletion import Deletion, Portion
 from ledger.errors import LedgerError
+from ledger.filtering.statements import Statement
 from ledger.ids import ProjectId, from_int, to_int
 from ledger.patch import KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey
-from ledger.store import DataRefused, Identity, StoreBroken, StoreUnavailable
+from ledger.store import DataRefused, Identity, StoreBroken, StoreUnavailable, deletions
 from ledger.store.columns import (
     BODY_COLUMNS,
+    DELETION_COLUMNS,
     KEY_COLUMNS,
     PATCH_COLUMNS,
     PROGRESS_COLUMNS,
@@ -33,6 +36,7 @@ from ledger.store.columns import (
     Column,
     bodies_from,
     column_values,
+    deletion_from,
     key_entry_from,
     patch_from,
     row_from,
@@ -147,10 +151,11 @@ def open_client(dsn: str, settings: Mapping[str, object] | None = None, engine_c
 
 
 class ClickHouseStore:
-    """`RequestLogStore` over ClickHouse or chDB."""
+    """`RequestLogStore` over ClickHouse or chDB. With another `token_prefix` no insert counts as a repeated one."""
 
-    def __init__(self, pool: ClickHousePool) -> None:
+    def __init__(self, pool: ClickHousePool, token_prefix: str = "") -> None:
         self._pool = pool
+        self._token_prefix = token_prefix
 
     async def key_entries(self, of: Collection[Identity]) -> list[KeyEntry]:
         """All stored entries of these ids, in order of position."""
@@ -184,6 +189,26 @@ class ClickHouseStore:
         """The light columns of these rows, after which they are listed; durable on return."""
         await self._insert("request_logs", ROW_COLUMNS, rows, token, lambda row: row.created_at)
 
+    async def scope_deletions(self, of: Collection[ProjectId]) -> list[Deletion]:
+        """Every deletion of these projects by user or by filter, in order of position."""
+        found = await self._asked(deletions.of_scopes(of)) if of else []
+        return sorted(map(deletion_from, found), key=lambda deletion: deletion.position)
+
+    async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:
+        """The rows that a scope's deletion is about: they match now, and nothing after it has changed them."""
+        found = await self._asked(deletions.matching(deletion, portion))
+        return [RowKey(ProjectId(project), created_at, from_int(id_)) for project, created_at, id_ in found]
+
+    async def deleted_by(self, deletion: Deletion) -> int:
+        """How many records a scope's deletion has deleted at its position so far."""
+        found = await self._asked(deletions.deleted_by(deletion))
+        return int(found[0][0])
+
+    async def insert_deletions(self, items: Sequence[Deletion], token: str) -> None:
+        """Of copies of one that which is further counts. Durable on return."""
+        token = self._token_prefix + token
+        await self._pool.run(lambda client: insert(client, "request_deletions", DELETION_COLUMNS, items, token))
+
     async def ping(self) -> None:
         """Return if the store answers."""
         await self._pool.run(lambda client: client.query("SELECT 1"))
@@ -204,6 +229,10 @@ class ClickHouseStore:
         found = await self._pool.run(lambda client: client.query(sql, parameters={"generation": generation}))
         return int(found.result_rows[0][0])
 
+    async def _asked(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        result = await self._pool.run(lambda client: client.query(statement.sql, parameters=dict(statement.values)))
+        return result.result_rows
+
     async def _by_id(self, table: str, columns: Sequence[Column], of: Collection[Identity]) -> list[Sequence[Any]]:
         if not of:
             return []
@@ -221,6 +250,7 @@ class ClickHouseStore:
     async def _insert(
         self, table: str, columns: Sequence[Column], items: Sequence[T], token: str, time: Callable[[T], int]
     ) -> None:
+        token = self._token_prefix + token
         for month, part in _by_month(items, time):
             await self._pool.run(lambda client, m=month, p=part: insert(client, table, columns, p, f"{token}-{m}"))  # type: ignore[misc]
 

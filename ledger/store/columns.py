@@ -8,19 +8,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ledger.bus import Position
-from ledger.clock import from_milliseconds
+from ledger.deletion import Deletion, Scope
+from ledger.engine_time import TIME as TIME
+from ledger.engine_time import time_text as time_text
 from ledger.ids import EventId, ProjectId, RecordId, from_int, to_int
 from ledger.patch import KeyEntry, Patch
 from ledger.report import Kind
 from ledger.request_log import Bodies, CostStatus, RequestLog
 
-TIME = "DateTime64(3, 'UTC')"
 LABEL = "LowCardinality(String)"
-
-
-def time_text(ms: int) -> str:
-    """Milliseconds since 1970 in the text form that the engine reads as `TIME`."""
-    return from_milliseconds(ms).strftime("%Y-%m-%d %H:%M:%S.") + f"{ms % 1000:03d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +141,18 @@ PATCH_COLUMNS = (
     _plain("voidings", "UInt16"),
 )
 
+DELETION_COLUMNS = (
+    _plain("project", LABEL),
+    Column("event_id", "UInt128", lambda deletion: to_int(deletion.event_id)),
+    *_POSITION,
+    Column("scope", LABEL, lambda deletion: deletion.scope.value),
+    _plain("what", "String"),
+    _plain("accepted_at", TIME),
+    _plain("found", "UInt64"),
+    _plain("applied", "UInt8"),
+    Column("version", "UInt64", lambda deletion: deletion.applied << 32 | deletion.found),
+)
+
 PROGRESS_COLUMNS = (
     _plain("generation", "UInt8"),
     _plain("partition", "UInt16"),
@@ -222,3 +230,11 @@ def key_entry_from(values: Sequence[Any]) -> KeyEntry:
     """The entry whose `KEY_COLUMNS` were read as these values."""
     project, id_, generation, offset, partition, created_at, body_hash = values
     return KeyEntry(ProjectId(project), from_int(id_), Position(generation, partition, offset), created_at, body_hash)
+
+
+def deletion_from(values: Sequence[Any]) -> Deletion:
+    """The deletion whose `DELETION_COLUMNS` were read as these values."""
+    project, event_id, generation, offset, partition, scope, what, accepted_at, found, applied, _ = values
+    event = EventId(from_int(event_id))
+    position = Position(generation, partition, offset)
+    return Deletion(ProjectId(project), event, position, Scope(scope), what, accepted_at, found, bool(applied))

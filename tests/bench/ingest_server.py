@@ -77,7 +77,7 @@ async def _publisher(bus: KafkaSection | SqliteLogSection) -> Publisher:
 
 def kafka_section(bootstrap_servers: str, name: str) -> KafkaSection:
     """Topics and a group of this name, with the product's own number of partitions."""
-    return KafkaSection(bootstrap_servers, topic=name, dead_letter_topic=f"{name}.dead", group=f"{name}-workers")
+    return KafkaSection(bootstrap_servers, topic=name, group=f"{name}-workers")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from tests.bench.ingest_server import kafka_section
 from tests.support.recording import RememberingStore
 from workers.drivers.kafka import run_kafka_worker
 from workers.drivers.sqlite_log import run_log_worker
-from workers.folding import fold
+from workers.folding import Chunk, fold
 from workers.pipeline import Deps, process
 from workers.preparing import prepare
 from workers.pricing import Pricing
@@ -109,7 +109,7 @@ async def ready_rows(records: Sequence[Record], start: int) -> list[RequestLog]:
     rows: list[RequestLog] = []
     while deliveries:
         prepared = prepare(deliveries)
-        folded = await fold(prepared.reports, prepared.updates, RememberingStore(), Pricing().price)
+        folded = await fold(Chunk(prepared.reports, prepared.updates), RememberingStore(), Pricing().price)
         rows += [item.row for item in folded.rows]
         deliveries = deliveries[prepared.count :]
     return rows

@@ -36,6 +36,7 @@ def test_every_call_of_the_readme_works_as_pasted_one_after_the_other(first_star
     done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count('{"status":"ok"}') == 2
+    assert '"status":"visible"' in done.stdout
     assert '"success":true' in done.stdout
     assert '"description":"checked by hand"' in done.stdout
 

@@ -9,10 +9,11 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from tests.faults.http_framing import is_whole
 
@@ -77,6 +78,7 @@ class Link:
         self.target_port = target_port
         self.behaviour = PASS
         self.hurt = 0  # connections and requests that were treated badly
+        self.broken = 0  # connections that a side has broken off, or that found no server
         self.changed = asyncio.Event()
         self._listener = _listening(0)
         self.port = int(self._listener.getsockname()[1])
@@ -118,11 +120,10 @@ class Link:
         return self.behaviour
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
-    def _in_loop(self, step: object, *arguments: object) -> None:
-        asyncio.run_coroutine_threadsafe(step(*arguments), self._loop).result(_END_SECONDS)  # type: ignore[operator]
+    def _in_loop(self, step: Callable[..., Coroutine[Any, Any, None]], *arguments: Behaviour) -> None:
+        asyncio.run_coroutine_threadsafe(step(*arguments), self._loop).result(_END_SECONDS)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._accept, sock=self._listener)
@@ -150,6 +151,7 @@ class Link:
         if self._server is not None:
             self._server.close()
         await self._reset_all()
+        await asyncio.sleep(0)  # so that the sockets are closed, not only to be closed
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, reader, writer)
@@ -188,7 +190,7 @@ class _Connection:
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self._link.target_port)
             await self._carry(from_server, to_server)
         except OSError:
-            pass  # a side went away: the other one is told below, by a reset
+            self._link.broken += 1  # a side went away: the other one is told by a reset
         finally:
             for writer in filter(None, (to_server, self._to_client)):
                 _reset(writer)
@@ -197,18 +199,16 @@ class _Connection:
         up = asyncio.create_task(self._requests(to_server))
         down = asyncio.create_task(self._answers(from_server))
         try:
-            await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
-            for done in (task for task in (up, down) if task.done()):
-                done.result()
-            if not up.done() or not up.result():
-                await down  # a client that has nothing more to send may still wait for its answer
+            done, _ = await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+            if not any([task.result() for task in done]):
+                await asyncio.gather(up, down)  # one direction has ended in good order, the other may go on
         finally:
             up.cancel()
             down.cancel()
-            await asyncio.wait({up, down})
+            await asyncio.gather(up, down, return_exceptions=True)
 
     async def _requests(self, to_server: asyncio.StreamWriter) -> bool:
-        """Carry what the client sends; True when the connection is to end now."""
+        """Carry what the client sends to its end; True when the whole connection is to end now."""
         while piece := await self._from_client.read(_PIECE):
             behaviour = await self._link.let_go()
             if behaviour.kind is Kind.RESET:
@@ -223,8 +223,7 @@ class _Connection:
                 return True
             to_server.write(piece)
             await to_server.drain()
-        with suppress(OSError):
-            to_server.write_eof()
+        to_server.write_eof()
         return False
 
     async def _answer(self, answer: bytes, message: bytes) -> None:
@@ -237,27 +236,23 @@ class _Connection:
         self._to_client.write_eof()
         await self._from_client.read()  # until the client has closed: a reset would overtake the answer
 
-    async def _answers(self, from_server: asyncio.StreamReader) -> None:
+    async def _answers(self, from_server: asyncio.StreamReader) -> bool:
+        """Carry what the server sends to its end; True when the whole connection is to end now."""
         while piece := await from_server.read(_PIECE):
             behaviour = await self._link.let_go()
             before, self._answered = self._answered, self._answered + len(piece)
-            if behaviour.kind is Kind.RESET:
+            if behaviour.kind in {Kind.RESET, Kind.HALF_CLOSE}:
                 self._link.note_hurt()
-                return
-            if behaviour.kind is Kind.HALF_CLOSE:
-                self._link.note_hurt()
-                self._to_client.write_eof()
-                await from_server.read()
-                return
+                break
             if self._is_cut(behaviour, before):
                 self._link.note_hurt()
                 self._to_client.write(piece[: behaviour.keep - before])
                 await self._to_client.drain()
-                return
+                return True
             self._to_client.write(piece)
             await self._to_client.drain()
         self._to_client.write_eof()
-        _ = await self._from_client.read()
+        return self._link.behaviour.kind is Kind.RESET
 
     def _is_cut(self, behaviour: Behaviour, before: int) -> bool:
         within = before <= behaviour.keep < self._answered

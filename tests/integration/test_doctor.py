@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.doctor import Finding, Level, as_json
-from deploy.doctor.bus import kafka_findings
-from deploy.doctor.machine import key_file_findings, version_findings
-from deploy.doctor.store import folder_findings, store_findings
 from ledger.bus import Position
+from ledger.doctor import Finding, Level, as_json
+from ledger.doctor.bus import kafka_findings
+from ledger.doctor.machine import key_file_findings, version_findings
+from ledger.doctor.store import folder_findings, store_findings
 from ledger.ids import EventId, ProjectId
 from ledger.patch import KeyEntry
 from ledger.settings import KafkaSection

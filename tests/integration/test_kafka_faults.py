@@ -26,6 +26,13 @@ FINAL = [
     BrokerAnswer.TOPIC_AUTHORIZATION_FAILED,
     BrokerAnswer.OUT_OF_ORDER_SEQUENCE_NUMBER,
     BrokerAnswer.DUPLICATE_SEQUENCE_NUMBER,
+    BrokerAnswer.INVALID_PRODUCER_EPOCH,
+    BrokerAnswer.UNKNOWN_PRODUCER_ID,
+]
+COORDINATOR = [
+    BrokerAnswer.COORDINATOR_LOAD_IN_PROGRESS,
+    BrokerAnswer.COORDINATOR_NOT_AVAILABLE,
+    BrokerAnswer.NOT_COORDINATOR,
 ]
 
 
@@ -91,6 +98,35 @@ async def test_what_the_broker_refuses_for_good_is_not_confirmed_and_the_produce
             await publisher.publish(Record(b"key", b"{}", b"refused"))
         at = await accepted(publisher, Record(b"key", b"{}", b"by another producer"))
         assert (await stored(section))[at] == b"by another producer"
+
+
+@pytest.mark.parametrize("answer", COORDINATOR)
+async def test_a_producer_that_is_not_let_in_at_first_gets_in_by_itself(
+    cluster: MockCluster, answer: BrokerAnswer
+) -> None:
+    section = a_section(cluster)
+    cluster.answer_init_producer_id(answer, answer)
+    async with a_publisher(section) as publisher:
+        at = await publisher.publish(Record(b"key", b"{}", b"second"))
+        assert (await stored(section))[at] == b"second"
+
+
+async def test_while_a_partition_has_no_leader_most_are_refused_without_waiting(cluster: MockCluster) -> None:
+    section = a_section(cluster, deadline_seconds=0.5)
+    async with a_publisher(section, stall_seconds=1.0) as publisher:
+        at = await publisher.publish(Record(b"key", b"{}", b"led"))
+        cluster.set_leaderless("reports", at.partition, leaderless=True)
+        cluster.answer_produce(BrokerAnswer.NOT_LEADER_FOR_PARTITION)
+        outcomes: list[BaseException] = []
+        for _ in range(40):
+            (outcome,) = await asyncio.gather(publisher.publish(Record(b"key", b"{}", b"x")), return_exceptions=True)
+            assert isinstance(outcome, BusUnavailable)
+            outcomes.append(outcome)
+        cluster.set_leaderless("reports", at.partition, leaderless=False)
+        again = await accepted(publisher, Record(b"key", b"{}", b"again"))
+        assert (await stored(section))[again] == b"again"
+    waited = [outcome for outcome in outcomes if str(outcome) == "Not confirmed, retry."]
+    assert 1 <= len(waited) < 5
 
 
 async def test_a_record_that_the_broker_finds_too_large_is_its_senders_fault(cluster: MockCluster) -> None:

@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from ledger.bus.kafka_producers import open_producer
-from ledger.bus.kafka_topics import DEAD_LETTER_BYTES, TopicState, ensure_topics
+from ledger.bus.kafka_topics import TopicState, ensure_topics
 from ledger.errors import BusUnavailable, Misconfigured
 from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 from tests.support.kafka_settings import free_port
@@ -19,9 +19,9 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 @pytest.fixture
 def new_section(kafka_section: KafkaSection) -> KafkaSection:
-    """Settings for topics that do not exist yet."""
+    """Settings for a topic that does not exist yet."""
     name = kafka_section.topic + ".new"
-    return replace(kafka_section, topic=name, dead_letter_topic=name + ".dead", partitions=3)
+    return replace(kafka_section, topic=name, partitions=3)
 
 
 async def configuration_of(section: KafkaSection, topic: str) -> dict[str, str]:
@@ -33,20 +33,16 @@ async def configuration_of(section: KafkaSection, topic: str) -> dict[str, str]:
     return {name: value for name, value, *_ in entries}
 
 
-async def test_missing_topics_are_made_and_then_found(new_section: KafkaSection) -> None:
-    topics = [new_section.topic, new_section.dead_letter_topic]
-    assert await ensure_topics(new_section) == tuple(TopicState(name, 3, made=True) for name in topics)
-    assert await ensure_topics(new_section) == tuple(TopicState(name, 3, made=False) for name in topics)
+async def test_a_missing_topic_is_made_and_then_found(new_section: KafkaSection) -> None:
+    assert await ensure_topics(new_section) == (TopicState(new_section.topic, 3, made=True),)
+    assert await ensure_topics(new_section) == (TopicState(new_section.topic, 3, made=False),)
 
 
-async def test_the_topics_keep_what_is_promised(kafka_section: KafkaSection) -> None:
+async def test_the_topic_keeps_what_is_promised(kafka_section: KafkaSection) -> None:
     topic = await configuration_of(kafka_section, kafka_section.topic)
     assert topic["max.message.bytes"] == str(MAX_MESSAGE_BYTES)
     assert topic["retention.ms"] == str(7 * DAY_MS)
     assert topic["compression.type"] == "producer"
-    dead = await configuration_of(kafka_section, kafka_section.dead_letter_topic)
-    assert dead["max.message.bytes"] == str(DEAD_LETTER_BYTES)
-    assert int(dead["retention.ms"]) > 7 * DAY_MS
 
 
 async def test_another_number_of_partitions_is_refused(kafka_section: KafkaSection) -> None:

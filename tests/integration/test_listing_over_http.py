@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from ledger.filtering.filter_text import parse_filter
+from ledger.filtering.reach import Reach
 from ledger.ids import ProjectId
 from ledger.request_log import Bodies
 from ledger.settings import QueryCaps
 from query_api import listing
-from query_api.filter_text import parse_filter
 from query_api.parameters import Conditions
-from query_api.reach import Reach
 from query_api.reading import Reader
 from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.chdb_fixtures import with_schema

@@ -6,11 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ledger.filtering.statements import Statement
 from ledger.settings import QueryCaps
 from ledger.store.clickhouse import ClickHousePool
 from query_api.errors import TooExpensive
 from query_api.reading import Reader
-from query_api.statements import Statement
 from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.query_service import QueryService, query_service
 

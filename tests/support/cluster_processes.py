@@ -44,7 +44,6 @@ def cluster_settings(backends: Backends, home: Path) -> dict[str, str]:
     return {
         "LLMLEDGER_KAFKA__BOOTSTRAP_SERVERS": backends.bootstrap_servers,
         "LLMLEDGER_KAFKA__TOPIC": topic,
-        "LLMLEDGER_KAFKA__DEAD_LETTER_TOPIC": f"{topic}.dead-letters",
         "LLMLEDGER_KAFKA__GROUP": f"{topic}-workers",
         "LLMLEDGER_KAFKA__PARTITIONS": str(PARTITIONS),
         "LLMLEDGER_STORE__DSN": backends.store_dsn,

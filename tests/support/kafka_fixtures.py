@@ -34,7 +34,6 @@ async def kafka_section(kafka_broker: BrokerProcess) -> KafkaSection:
     section = KafkaSection(
         bootstrap_servers=kafka_broker.bootstrap_servers,
         topic=name,
-        dead_letter_topic=f"{name}.dead-letters",
         group=f"{name}-workers",
         partitions=4,
         generation=7,

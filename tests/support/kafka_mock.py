@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-PRODUCE = 0  # the key of the produce request in the protocol
+PRODUCE, INIT_PRODUCER_ID = 0, 22  # keys of requests in the protocol
 _PRODUCER = 0  # librdkafka's name for the kind of client that carries the cluster
 
 
@@ -23,12 +23,17 @@ class BrokerAnswer(IntEnum):
     NOT_LEADER_FOR_PARTITION = 6
     REQUEST_TIMED_OUT = 7
     MESSAGE_TOO_LARGE = 10
+    COORDINATOR_LOAD_IN_PROGRESS = 14
+    COORDINATOR_NOT_AVAILABLE = 15
+    NOT_COORDINATOR = 16
     NOT_ENOUGH_REPLICAS = 19
     NOT_ENOUGH_REPLICAS_AFTER_APPEND = 20
     TOPIC_AUTHORIZATION_FAILED = 29
     OUT_OF_ORDER_SEQUENCE_NUMBER = 45
     DUPLICATE_SEQUENCE_NUMBER = 46
+    INVALID_PRODUCER_EPOCH = 47
     KAFKA_STORAGE_ERROR = 56
+    UNKNOWN_PRODUCER_ID = 59
 
 
 class MockCluster:
@@ -45,8 +50,15 @@ class MockCluster:
 
     def answer_produce(self, *answers: BrokerAnswer) -> None:
         """Answer the next produce requests with these errors, without storing anything; then normally again."""
+        self._answer(PRODUCE, answers)
+
+    def answer_init_producer_id(self, *answers: BrokerAnswer) -> None:
+        """The same for the next requests of a producer that begins."""
+        self._answer(INIT_PRODUCER_ID, answers)
+
+    def _answer(self, request: int, answers: tuple[BrokerAnswer, ...]) -> None:
         codes = (ctypes.c_int * len(answers))(*answers)
-        self._library.rd_kafka_mock_push_request_errors_array(self._cluster, PRODUCE, len(answers), codes)
+        self._library.rd_kafka_mock_push_request_errors_array(self._cluster, request, len(answers), codes)
 
     def set_up(self, up: bool) -> None:
         """Let the broker be reachable or not."""

@@ -22,6 +22,7 @@ _ONE_BROKER = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",  # tests of killed workers wait for the end of their sessions
     "broker.session.timeout.ms": "3000",  # how long a killed broker's place stays taken when it comes back
     "broker.heartbeat.interval.ms": "500",
     "auto.create.topics.enable": "false",

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 from litestar import Litestar
 
+from ledger.bus import Publisher
 from ledger.ids import ProjectId
 from ledger.keys import KeyRing, Scope, fresh_content, with_new_key
 from ledger.request_log import RequestLog
@@ -35,6 +36,8 @@ class TestKeys:
     bank: str
     everything: str
     ingest_only: str
+    admin: str  # of the project shop
+    admin_of_all: str
 
 
 def keys_in(folder: Path) -> TestKeys:
@@ -45,6 +48,8 @@ def keys_in(folder: Path) -> TestKeys:
         ("bank", Scope.QUERY),
         ("*", Scope.QUERY),
         ("shop", Scope.INGEST),
+        ("shop", Scope.ADMIN),
+        ("*", Scope.ADMIN),
     ):
         made = with_new_key(content, project, [scope], "2026-01-01T00:00:00Z")
         content = made.content
@@ -115,8 +120,10 @@ class QueryService:
 
 
 @contextmanager
-def query_service(dsn: str, folder: Path, caps: QueryCaps | None = None) -> Iterator[QueryService]:
-    """The service over the database at this DSN, with keys of its own."""
+def query_service(
+    dsn: str, folder: Path, caps: QueryCaps | None = None, publisher: Publisher | None = None
+) -> Iterator[QueryService]:
+    """The service over the database at this DSN, with keys of its own; without a publisher it knows no bus."""
     keys = keys_in(folder)
     settings = QuerySettings(
         store=StoreSection(dsn),
@@ -126,7 +133,9 @@ def query_service(dsn: str, folder: Path, caps: QueryCaps | None = None) -> Iter
     )
     pool = ClickHousePool(dsn, threads=2)
     blobs = MemoryBlobs()
-    app = create_app(settings, pool=pool, keys=KeyRing(keys.file), blobs=blobs, clock=lambda: A_NOW)
+    app = create_app(
+        settings, pool=pool, keys=KeyRing(keys.file), blobs=blobs, publisher=publisher, clock=lambda: A_NOW
+    )
     try:
         yield QueryService(dsn, pool, ClickHouseStore(pool), keys, blobs, app)
     finally:

@@ -1,13 +1,18 @@
 """A store and a quarantine that remember: fakes by construction, for tests of what workers write and when."""
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from ledger.bus import Position
-from ledger.ids import ProjectId
+from ledger.bus.kafka_records import partition_of
+from ledger.deletion import Deletion, Portion, Scope
+from ledger.ids import EventId, ProjectId, to_int
 from ledger.patch import KeyEntry, Patch
+from ledger.report import Kind, bus_key
 from ledger.request_log import Bodies, RequestLog, RowKey
 from ledger.store import DataRefused, Identity, StoreUnavailable
+from tests.support.listing_model import holds
 from workers.decoding import Rejected
 
 
@@ -30,6 +35,7 @@ class RememberingStore:
     patched: dict[tuple[Identity, Position], Patch] = field(default_factory=dict)
     bodies: dict[RowKey, dict[int, Bodies | None]] = field(default_factory=dict)
     lists: dict[RowKey, dict[int, RequestLog]] = field(default_factory=dict)
+    deletions: dict[tuple[ProjectId, EventId, Position], Deletion] = field(default_factory=dict)
     progress: dict[tuple[int, int], int] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
 
@@ -47,6 +53,35 @@ class RememberingStore:
         """The current row of each key that has one; deleted rows are not returned."""
         found = [self.row(key, with_bodies=with_bodies) for key in keys if key in self.lists]
         return [row for row in found if not row.is_deleted]
+
+    async def scope_deletions(self, of: Collection[ProjectId]) -> list[Deletion]:
+        """Every deletion of these projects by user or by filter, in order of position."""
+        found = [item for item in self.deletions.values() if item.project in of and item.scope is not Scope.ID]
+        return sorted(found, key=lambda deletion: deletion.position)
+
+    async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:
+        """The keys that the deletion is about, in their order."""
+        rows = [self.row(key, with_bodies=key in self.bodies) for key in self.lists if key.project == deletion.project]
+        found = [row.key for row in rows if not row.is_deleted and is_about(deletion, portion, row)]
+        later = [key for key in found if portion.after is None or place_of(key) > place_of(portion.after)]
+        return sorted(later, key=place_of)[: portion.limit]
+
+    async def deleted_by(self, deletion: Deletion) -> int:
+        """How many patches of a scope's deletion stand at its position."""
+        return sum(
+            patch.kind is Kind.SCOPE_DELETE and patch.position == deletion.position
+            for (identity, _), patch in self.patched.items()
+            if identity[0] == deletion.project
+        )
+
+    async def insert_deletions(self, items: Sequence[Deletion], token: str) -> None:
+        """Remember the deletions; of copies of one, that which is further."""
+        self._write("deletions")
+        for item in items:
+            place = item.project, item.event_id, item.position
+            known = self.deletions.get(place)
+            if known is None or (item.applied, item.found) >= (known.applied, known.found):
+                self.deletions[place] = item
 
     async def insert_key_entries(self, entries: Sequence[KeyEntry], token: str) -> None:
         """Remember the entries."""
@@ -96,7 +131,11 @@ class RememberingStore:
         return replace(light, bodies=heavy[max(heavy)])
 
     def visible(self) -> dict[Identity, RequestLog]:
-        """Every row by its id. Two rows of one id are an assertion failure."""
+        """Every row that is not deleted, by its id. Two rows of one id are an assertion failure."""
+        return {identity: row for identity, row in self.all_rows().items() if not row.is_deleted}
+
+    def all_rows(self) -> dict[Identity, RequestLog]:
+        """The same with the tombstones."""
         rows = [self.row(key) for key in self.lists]
         by_id = {(row.project, row.id): row for row in rows}
         assert len(by_id) == len(rows), "an id stands in two places"
@@ -113,6 +152,23 @@ class RememberingStore:
                 raise Crash
             self.crash_before -= 1
         self.writes.append(table)
+
+
+def place_of(key: RowKey) -> tuple[int, int]:
+    """The place of a key in its project."""
+    return key.created_at, to_int(key.id)
+
+
+def is_about(deletion: Deletion, portion: Portion, row: RequestLog) -> bool:
+    """Whether a row is one that the deletion means, said a second time in plain Python."""
+    matches = row.user_id == deletion.what if deletion.scope is Scope.USER else holds(row, json.loads(deletion.what))
+    if not matches or (portion.among is not None and row.id not in portion.among):
+        return False
+    at, own = deletion.position, row.position
+    if own.generation == at.generation:
+        return own.partition == at.partition and own.offset < at.offset
+    share = partition_of(bus_key(row.project, row.id), portion.partitions) == at.partition
+    return own.generation < at.generation and (portion.among is not None or share)
 
 
 @dataclass(slots=True)

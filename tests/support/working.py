@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ledger.bus import Delivery, committable
 from ledger.settings import BatchSection, KafkaSection
-from workers.drivers.kafka import run_kafka_worker
+from workers.drivers.kafka import Safeguards, run_kafka_worker
 from workers.drivers.kafka_intake import Handle
 from workers.drivers.kafka_subscriber import Pace
 from workers.receipts import Receipt
@@ -15,6 +15,7 @@ from workers.vitals import Vitals
 
 HURRIED = Pace(session_ms=6_000, heartbeat_ms=200, rebalance_ms=10_000, poll_ms=20, drain_seconds=10.0, lag_seconds=0.2)
 SMALL = BatchSection(max_rows=100, max_bytes=1024 * 1024, max_age_seconds=0.05)
+NONE = Safeguards()
 _PATIENCE_SECONDS = 45.0
 
 
@@ -70,11 +71,15 @@ class WorkerRun:
 
 @asynccontextmanager
 async def a_worker(
-    section: KafkaSection, handle: Handle, batch: BatchSection = SMALL, pace: Pace = HURRIED
+    section: KafkaSection,
+    handle: Handle,
+    batch: BatchSection = SMALL,
+    pace: Pace = HURRIED,
+    safeguards: Safeguards = NONE,
 ) -> AsyncIterator[WorkerRun]:
     """A worker that is stopped in good order at the end, unless it has ended before."""
     stop, vitals = asyncio.Event(), Vitals()
-    working = run_kafka_worker(section, batch, handle, stop=stop, vitals=vitals, pace=pace)
+    working = run_kafka_worker(section, batch, handle, stop=stop, vitals=vitals, pace=pace, safeguards=safeguards)
     run = WorkerRun(asyncio.create_task(working), stop, vitals)
     try:
         yield run

@@ -1,69 +1,132 @@
-"""Where dead letters are kept: a topic beside the bus in the cluster, a table in the standalone mode."""
+"""Where dead letters are kept, both ways to run: the store's table `dead_letters`.
 
-from collections.abc import Sequence
+Each death of a record is one row, of which that after the most replays counts; so neither a worker that has lost its
+partitions nor a batch that is read again can put an old death in front of a newer one.
+"""
 
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 from clickhouse_connect.driver import Client
 
-from ledger.bus import Publisher, Record
+from ledger.bus import Delivery, Position
 from ledger.clock import Clock, to_milliseconds
+from ledger.errors import Invalid
+from ledger.report import Envelope, decode
 from ledger.store.clickhouse import ClickHousePool, insert
 from ledger.store.columns import LABEL, TIME, Column
 from workers.decoding import Rejected
-from workers.quarantining import dead_letter_header, headers_text
 
-DEAD_LETTER_HEADER = "llmledger-dead-letter"
+FIRST_DEATHS_PER_LOOK_UP = 1000
 
 
-class TopicQuarantine:
-    """Publishes each dead letter with its original key, envelope, headers and bytes; the reason is one more header."""
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One row of the table."""
 
-    def __init__(self, publisher: Publisher, code_version: str) -> None:
-        self._publisher = publisher
-        self._code_version = code_version
+    rejected: Rejected
+    envelope: Envelope | None  # None where it cannot be read
+    first_dead_at: int  # milliseconds since 1970
+    dead_at: int
 
-    async def put(self, rejected: Sequence[Rejected]) -> None:
-        """Durable on return. Raises `BusUnavailable`."""
-        for item in rejected:
-            delivery = item.delivery
-            reason = (DEAD_LETTER_HEADER, dead_letter_header(item, self._code_version))
-            headers = (*delivery.headers, reason)
-            record = Record(delivery.key or b"", delivery.envelope or b"", delivery.body or b"", headers)
-            await self._publisher.publish(record)
+    @property
+    def delivery(self) -> Delivery:
+        """What was read, as it was."""
+        return self.rejected.delivery
+
+    @property
+    def project(self) -> str:
+        """Whose it is: the envelope says so, else the key; '' when neither does."""
+        if self.envelope:
+            return self.envelope.project
+        project, slash, _ = (self.delivery.key or b"").partition(b"/")
+        return project.decode(errors="replace") if slash else ""
 
 
 class TableQuarantine:
-    """Writes each dead letter into the store's table `dead_letters`."""
+    """Writes each dead letter into the table."""
 
-    def __init__(self, pool: ClickHousePool, clock: Clock, code_version: str) -> None:
+    def __init__(self, pool: ClickHousePool, clock: Clock, code_version: str, bus_name: str = "log") -> None:
         self._pool = pool
         self._clock = clock
-        self._columns = dead_letter_columns(code_version)
+        self._columns = dead_letter_columns(code_version, bus_name)
 
     async def put(self, rejected: Sequence[Rejected]) -> None:
         """Durable on return. Raises `StoreUnavailable`, `StoreBroken`."""
-        at = to_milliseconds(self._clock())
-        items = [(item, at) for item in rejected]
-        first, last = rejected[0].delivery.position, rejected[-1].delivery.position
-        token = f"dead-{first}-{last}-{len(items)}"
+        await self._pool.run(lambda client: self._write(client, rejected))
 
-        def write(client: Client) -> None:
-            insert(client, "dead_letters", self._columns, items, token)
+    def _write(self, client: Client, rejected: Sequence[Rejected]) -> None:
+        now = to_milliseconds(self._clock())
+        known = _first_deaths(client, [item.delivery.position for item in rejected])
+        rows = [
+            DeadLetter(item, _envelope_of(item.delivery), known.get(item.delivery.position, now), now)
+            for item in rejected
+        ]
+        first, last = rejected[0].delivery.read_at, rejected[-1].delivery.read_at
+        insert(client, "dead_letters", self._columns, rows, f"dead-{first.text}-{last.text}-{len(rows)}")
 
-        await self._pool.run(write)
+
+def _first_deaths(client: Client, of: Sequence[Position]) -> Mapping[Position, int]:
+    """When those of these positions that have died before did so first."""
+    found: dict[Position, int] = {}
+    for generation, partition in {(at.generation, at.partition) for at in of}:
+        offsets = [at.offset for at in of if (at.generation, at.partition) == (generation, partition)]
+        for start in range(0, len(offsets), FIRST_DEATHS_PER_LOOK_UP):
+            result = client.query(
+                "SELECT offset, toUnixTimestamp64Milli(min(first_dead_at)) FROM dead_letters"
+                " WHERE generation = {generation:UInt8} AND partition = {partition:UInt16}"
+                " AND offset IN {offsets:Array(UInt64)} GROUP BY offset",
+                parameters={
+                    "generation": generation,
+                    "partition": partition,
+                    "offsets": offsets[start : start + FIRST_DEATHS_PER_LOOK_UP],
+                },
+            )
+            found |= {Position(generation, partition, offset): at for offset, at in result.result_rows}
+    return found
 
 
-def dead_letter_columns(code_version: str) -> tuple[Column, ...]:
-    """The table's columns, of pairs of a rejected delivery and a time in milliseconds."""
+def _envelope_of(delivery: Delivery) -> Envelope | None:
+    try:
+        return decode(delivery.envelope or b"")
+    except Invalid:
+        return None
+
+
+def dead_letter_columns(code_version: str, bus_name: str) -> tuple[Column, ...]:
+    """The table's columns, of `DeadLetter`s."""
     return (
-        Column("generation", "UInt8", lambda pair: pair[0].delivery.position.generation),
-        Column("partition", "UInt16", lambda pair: pair[0].delivery.position.partition),
-        Column("offset", "UInt64", lambda pair: pair[0].delivery.position.offset),
-        Column("key", "Nullable(String)", lambda pair: pair[0].delivery.key),
-        Column("envelope", "Nullable(String)", lambda pair: pair[0].delivery.envelope),
-        Column("body", "Nullable(String)", lambda pair: pair[0].delivery.body),
-        Column("headers", "String", lambda pair: headers_text(pair[0])),
-        Column("reason", LABEL, lambda pair: pair[0].code.value),
-        Column("detail", "String", lambda pair: pair[0].detail),
+        Column("generation", "UInt8", lambda dead: dead.delivery.position.generation),
+        Column("partition", "UInt16", lambda dead: dead.delivery.position.partition),
+        Column("offset", "UInt64", lambda dead: dead.delivery.position.offset),
+        Column("replays", "UInt32", lambda dead: dead.delivery.replays),
+        Column("key", "Nullable(String)", lambda dead: dead.delivery.key),
+        Column("envelope", "Nullable(String)", lambda dead: dead.delivery.envelope),
+        Column("body", "Nullable(String)", lambda dead: dead.delivery.body),
+        Column("headers", "String", lambda dead: headers_text(dead.delivery)),
+        Column("size", "UInt64", lambda dead: len(dead.delivery.body or b"")),
+        Column("project", LABEL, lambda dead: dead.project),
+        Column("record_id", "String", _of_envelope(lambda envelope: envelope.record_id)),
+        Column("event_id", "String", _of_envelope(lambda envelope: envelope.event_id)),
+        Column("kind", LABEL, _of_envelope(lambda envelope: envelope.kind.value)),
+        Column("topic", LABEL, lambda _: bus_name),
+        Column("reason", LABEL, lambda dead: dead.rejected.code.value),
+        Column("detail", "String", lambda dead: dead.rejected.detail),
+        Column("error_class", LABEL, lambda dead: dead.rejected.error_class),
         Column("code_version", LABEL, lambda _: code_version),
-        Column("dead_at", TIME, lambda pair: pair[1]),
+        Column("first_dead_at", TIME, lambda dead: dead.first_dead_at),
+        Column("dead_at", TIME, lambda dead: dead.dead_at),
     )
+
+
+def _of_envelope(value: Callable[[Envelope], str]) -> Callable[[Any], str]:
+    return lambda dead: value(dead.envelope) if dead.envelope else ""
+
+
+def headers_text(delivery: Delivery) -> str:
+    """The delivery's further headers, as JSON with base64 values: names and bytes may be anything."""
+    pairs = [[name, b64encode(value).decode()] for name, value in delivery.headers]
+    return msgspec.json.encode(pairs).decode()

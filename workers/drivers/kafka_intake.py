@@ -2,7 +2,8 @@
 
 Progress has one way only: a chunk is taken from the buffer, `handle` returns its receipt, the receipt is committed.
 Whatever was read under an earlier assignment of partitions (an epoch) is dropped, since it will be read again; a chunk
-that was being stored when its epoch ended is not committed. One chunk is under way at a time.
+that was being stored when its epoch ended is not committed. One chunk is under way at a time. What is tried first after
+an assignment is marked beside the committed offset, see `attempts`.
 """
 
 import asyncio
@@ -10,16 +11,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import TopicPartition
 
-from ledger.bus import Delivery
+from ledger.bus import Delivery, committable
 from ledger.clock import Clock, system_clock
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
+from workers.drivers.attempts import Attempts, Place, Step
+from workers.drivers.kafka_commits import Commits, GroupConsumer
 from workers.receipts import Receipt
 from workers.vitals import Vitals
 from workers.writing import NoLongerOurs
@@ -27,19 +29,12 @@ from workers.writing import NoLongerOurs
 Handle = Callable[[Sequence[Delivery], Callable[[], bool]], Awaitable[Receipt]]
 """Stores a chunk. The second argument says whether the chunk's partitions are still this worker's."""
 
+SetAside = Callable[[Delivery], Awaitable[None]]
+"""Makes a dead letter of a record that has killed the worker again and again. Durable on return."""
+
 _BATCHES_HELD = 2  # reading pauses when this many full batches are buffered or being stored
 
 log = logging.getLogger(__name__)
-
-
-class GroupConsumer(Protocol):
-    """The part of a consumer that advances, holds back and knows how far others are."""
-
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
-    def pause(self, *partitions: TopicPartition) -> None: ...
-    def resume(self, *partitions: TopicPartition) -> None: ...
-    async def committed(self, partition: TopicPartition) -> int | None: ...
-    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +45,7 @@ class IntakePlan:
     batch: BatchSection
     revoke_seconds: float = 55.0  # for finishing before the partitions go; below the group's rebalance timeout
     commit_seconds: float = 10.0
+    set_aside: SetAside | None = None  # None: a record that kills the worker is tried for ever, and nothing is marked
 
 
 class Intake:
@@ -62,12 +58,14 @@ class Intake:
         self._clock = clock
         self._buffer: BatchBuffer[Delivery] = BatchBuffer(plan.batch, time.monotonic)
         self._under_way_bytes: int | None = None  # of the chunk that is being stored
-        self.consumer: GroupConsumer | None = None
         self._owned: frozenset[int] = frozenset()
         self._epoch = 0
         self._taking = False
         self._draining = False
         self._paused = False
+        self._commits = Commits(plan.topic, plan.commit_seconds)
+        self._attempts = Attempts()
+        self.moves = 0  # grows with everything that comes from Kafka
         self._changed = asyncio.Event()
         self._at_rest = asyncio.Event()  # nothing buffered, nothing under way
         self._at_rest.set()
@@ -82,7 +80,25 @@ class Intake:
     @property
     def partitions(self) -> frozenset[TopicPartition]:
         """The partitions that are this worker's at this moment."""
-        return self._named(self._owned)
+        return self._commits.named(self._owned)
+
+    @property
+    def any_partition(self) -> TopicPartition:
+        """One that the topic has for certain."""
+        return TopicPartition(self._plan.topic, 0)
+
+    @property
+    def waits_for(self) -> str | None:
+        """What Kafka has to give before this worker can go on; None while the worker itself has something to do."""
+        if self.failure.done():
+            return None
+        if self._commits.under_way:
+            return "the confirmation of a commit"
+        if self._buffer or self._under_way_bytes is not None:
+            return None
+        if not self._taking:
+            return "an assignment of partitions"
+        return "records" if self._owned else None
 
     def fail(self, error: Exception) -> None:
         """Nothing is taken or committed from here on; `failure` tells whoever waits for it."""
@@ -93,7 +109,12 @@ class Intake:
 
     def attach(self, consumer: GroupConsumer) -> None:
         """Commit, pause and resume through this consumer."""
-        self.consumer = consumer
+        self._commits.consumer = consumer
+
+    @property
+    def consumer(self) -> GroupConsumer | None:
+        """The consumer that is attached."""
+        return self._commits.consumer
 
     def assigned(self, partitions: Iterable[int]) -> None:
         """These partitions, and no others, are read from their committed offsets from here on."""
@@ -101,6 +122,7 @@ class Intake:
         self._owned = frozenset(partitions)
         self._taking = not self.failure.done()
         self._draining = False
+        self.moves += 1
         log.info("Partitions assigned.", extra={"topic": self._plan.topic, "partitions": sorted(self._owned)})
 
     async def revoked(self) -> None:
@@ -111,6 +133,7 @@ class Intake:
                 await self.drain()
         except TimeoutError:
             log.warning("Partitions went before what was read from them was stored. It is read again elsewhere.")
+            await self.take_back_marks()
         self._fence()
 
     async def drain(self) -> None:
@@ -125,8 +148,8 @@ class Intake:
         if self.read_in is None or self.read_in != self.epoch:
             return
         for delivery in deliveries:
-            failpoint("B0", delivery.body or b"")
             self._buffer.add(delivery, _size(delivery))
+        self.moves += 1
         self._at_rest.clear()
         self._changed.set()
         self._mind_the_budget()
@@ -166,30 +189,63 @@ class Intake:
         self._mind_the_budget()
 
     async def _store(self, chunk: Sequence[Delivery], epoch: int) -> None:
+        rest = chunk
+        while rest and self._ours(epoch):
+            step = await self._next_step(rest, epoch)
+            if self._ours(epoch):
+                rest = step.rest
+                await self._try(step, epoch)
+
+    async def _next_step(self, rest: Sequence[Delivery], epoch: int) -> Step:
+        if self._plan.set_aside is None:
+            return Step(rest, ())
+        places = await self._commits.read(self._attempts.unknown(rest), lambda: self._ours(epoch))
+        if not self._ours(epoch):
+            return Step((), ())
+        self._attempts.learn(places)
+        return self._attempts.next(rest)
+
+    async def _try(self, step: Step, epoch: int) -> None:
+        if step.before:
+            if not await self._confirmed(step.before, epoch):
+                return
+            self._attempts.begun(step)
+        for delivery in step.deliveries:
+            failpoint("B0", delivery.body or b"")
         try:
-            receipt = await self._handle(chunk, lambda: epoch == self._epoch)
+            resume_at = await self._resume_at(step, epoch)
         except NoLongerOurs:
             log.warning("Partitions went while a chunk of theirs was being stored. It is read again elsewhere.")
             return
-        await self._commit(receipt, epoch)
+        if await self._confirmed(step.places(resume_at), epoch):
+            self._attempts.done(step, resume_at)
+            self._vitals.last_progress = self._clock()
+            failpoint("B4")
 
-    async def _commit(self, receipt: Receipt, epoch: int) -> None:
-        """Commit until it is confirmed, or the partitions are no longer ours."""
-        offsets = {at: receipt.resume_at[at.partition] for at in self._named(receipt.resume_at)}
-        while epoch == self._epoch and self.consumer is not None and not self.failure.done():
-            try:
-                async with asyncio.timeout(self._plan.commit_seconds):
-                    await self.consumer.commit({at: offset for at, offset in offsets.items() if at in self.partitions})
-            except (CommitFailedError, IllegalStateError) as error:
-                log.warning("A chunk is stored but was not ours to commit.", extra={"error": repr(error)})
-                if epoch == self._epoch:  # the group has moved on without us; a new assignment is on its way
-                    self._fence()
-            except TimeoutError:
-                log.warning("A commit was not confirmed in time; it is tried again.")
-            else:
-                self._vitals.last_progress = self._clock()
-                failpoint("B4")
-                return
+    async def _resume_at(self, step: Step, epoch: int) -> Mapping[int, int]:
+        if step.kills and self._plan.set_aside is not None:
+            await self._plan.set_aside(step.deliveries[0])
+            return committable(step.deliveries)
+        return (await self._handle(step.deliveries, lambda: epoch == self._epoch)).resume_at
+
+    async def _confirmed(self, places: Mapping[int, Place], epoch: int) -> bool:
+        try:
+            confirmed = await self._commits.confirmed(places, lambda: self._ours(epoch))
+        except (CommitFailedError, IllegalStateError) as error:
+            log.warning("A commit was refused, since the partitions are not ours.", extra={"error": repr(error)})
+            if epoch == self._epoch:  # the group has moved on without us; a new assignment is on its way
+                self._fence()
+            return False
+        self.moves += confirmed
+        return confirmed
+
+    def _ours(self, epoch: int) -> bool:
+        return epoch == self._epoch and not self.failure.done()
+
+    async def take_back_marks(self) -> None:
+        """Before leaving in an orderly way: what is being tried has not killed anybody."""
+        before = self._attempts.take_back()
+        await self._commits.once({partition: place for partition, place in before.items() if partition in self._owned})
 
     def _fence(self) -> None:
         """End the epoch: nothing of it is taken, stored or committed from here on."""
@@ -198,6 +254,7 @@ class Intake:
         self._taking = False
         self._paused = False  # a new assignment begins unpaused
         self._buffer.clear()
+        self._attempts.forget()
         self._rest_when_done()
 
     def _rest_when_done(self) -> None:
@@ -212,9 +269,6 @@ class Intake:
         self._paused = over
         change = self.consumer.pause if over else self.consumer.resume
         change(*self.partitions)
-
-    def _named(self, partitions: Iterable[int]) -> frozenset[TopicPartition]:
-        return frozenset(TopicPartition(self._plan.topic, partition) for partition in partitions)
 
 
 def _size(delivery: Delivery) -> int:

@@ -35,6 +35,7 @@ class Pace:
     drain_seconds: float = 25.0  # for finishing at a stop
     leave_seconds: float = 10.0  # for leaving the group
     lag_seconds: float = 5.0  # between two looks at the lag
+    stuck_seconds: float = 600.0  # for which Kafka may give nothing though there is more
 
 
 def pace_of(section: KafkaSection) -> Pace:
@@ -45,6 +46,7 @@ def pace_of(section: KafkaSection) -> Pace:
         heartbeat_ms=min(5_000, session_ms // 9),
         rebalance_ms=max(10_000, session_ms * 4 // 3),
         poll_interval_ms=session_ms * 20,
+        stuck_seconds=section.stuck_seconds,
     )
 
 

@@ -2,23 +2,47 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ledger.bus import Delivery, Source
+from ledger.bus import Delivery, Source, committable
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
+from workers.drivers.attempts import Attempts, Place, Step
+from workers.drivers.mark_file import MarkFile
 from workers.receipts import Receipt
+from workers.retrying import RetryPolicy, retrying
 from workers.vitals import Vitals
+
+PARTITION = 0  # a log has one
 
 Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
 
 
+SetAside = Callable[[Delivery], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Against records that kill the process: where the mark of what is tried is kept, and where killers go."""
+
+    marks: MarkFile
+    set_aside: SetAside  # makes a dead letter; durable on return
+
+
 async def run_log_worker(
-    source: Source, batch: BatchSection, handle: Handle, *, stop: asyncio.Event, vitals: Vitals
+    source: Source,
+    batch: BatchSection,
+    handle: Handle,
+    *,
+    stop: asyncio.Event,
+    vitals: Vitals,
+    guard: Guard | None = None,
 ) -> None:
     """Process what is on the log and what comes, until `stop` is set; then finish what was read already."""
+    storing = _Storing(source, handle, guard)
     buffer: BatchBuffer[Delivery] = BatchBuffer(batch, time.monotonic)
     stopping = asyncio.create_task(stop.wait())
     vitals.ready = True
@@ -31,14 +55,65 @@ async def run_log_worker(
             if stop.is_set():
                 failpoint("B7")
             failpoint("C3")
-            receipt = await handle(chunk)
-            failpoint("C4")
-            await source.commit(receipt.resume_at)
-            failpoint("C5")
+            await storing.store(chunk)
             vitals.last_progress = datetime.now(UTC)
     finally:
         vitals.ready = False
         stopping.cancel()
+        storing.take_back_mark()
+
+
+@dataclass(slots=True)
+class _Storing:
+    """Stores and commits chunk after chunk; the first one under a mark, see `attempts`."""
+
+    source: Source
+    handle: Handle
+    guard: Guard | None
+    attempts: Attempts = field(default_factory=Attempts)
+
+    async def store(self, chunk: Sequence[Delivery]) -> None:
+        rest = chunk
+        while rest:
+            step = self._next_step(rest)
+            rest = step.rest
+            resume_at = await self._try(step)
+            failpoint("C4")
+            await retrying(lambda: self.source.commit(dict(resume_at)), RetryPolicy())  # noqa: B023  awaited at once
+            failpoint("C5")
+            self._settle(step, resume_at)
+
+    def take_back_mark(self) -> None:
+        """An end in good order: what is being tried has not killed anybody."""
+        for place in self.attempts.take_back().values():
+            self._write(place)
+
+    def _next_step(self, rest: Sequence[Delivery]) -> Step:
+        if self.guard is None:
+            return Step(rest, ())
+        unknown = self.attempts.unknown(rest)
+        self.attempts.learn({at: self.guard.marks.read(rest[0].read_at.offset) for at in unknown})
+        return self.attempts.next(rest)
+
+    async def _try(self, step: Step) -> Mapping[int, int]:
+        if step.before:
+            self._write(step.before[PARTITION])
+            self.attempts.begun(step)
+        for delivery in step.deliveries:
+            failpoint("B0", delivery.body or b"")
+        if step.kills and self.guard is not None:
+            await self.guard.set_aside(step.deliveries[0])
+            return committable(step.deliveries)
+        return (await self.handle(step.deliveries)).resume_at
+
+    def _settle(self, step: Step, resume_at: Mapping[int, int]) -> None:
+        self.attempts.done(step, resume_at)
+        if step.before or step.kills:
+            self._write(step.places(resume_at)[PARTITION])
+
+    def _write(self, place: Place) -> None:
+        if self.guard is not None:
+            self.guard.marks.write(place)
 
 
 async def _fill(
@@ -60,5 +135,4 @@ async def _fill(
         if not found:
             return  # the source is closed
         for delivery in found:
-            failpoint("B0", delivery.body or b"")
             buffer.add(delivery, len(delivery.body or b""))

@@ -94,10 +94,16 @@ def test_later_starts_make_none(data: DataFolder) -> None:
 
 def test_a_running_process_says_where_it_is_until_it_ends(data: DataFolder) -> None:
     made(data)
-    data.announce("http://127.0.0.1:8000")
-    assert json.loads(data.run_file.read_text()) == {"url": "http://127.0.0.1:8000", "pid": os.getpid()}
+    data.announce("http://127.0.0.1:8000", "secret")
+    assert json.loads(data.run_file.read_text()) == {
+        "url": "http://127.0.0.1:8000",
+        "pid": os.getpid(),
+        "token": "secret",
+    }
     assert mode(data.run_file) == 0o600
-    data.announce("http://a")
+    data.run_file.chmod(0o644)
+    data.announce("http://a", "other")
+    assert mode(data.run_file) == 0o600
     assert json.loads(data.run_file.read_text())["url"] == "http://a"
     data.withdraw()
     data.withdraw()

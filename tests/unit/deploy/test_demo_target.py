@@ -18,7 +18,7 @@ URL = "http://127.0.0.1:8123"
 def folder(tmp_path: Path) -> DataFolder:
     """The folder of a standalone that runs."""
     data = DataFolder(tmp_path)
-    data.announce(URL)
+    data.announce(URL, "secret")
     data.first_key()
     return data
 

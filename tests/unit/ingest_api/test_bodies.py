@@ -2,7 +2,8 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +120,53 @@ async def test_another_encoding_is_refused_in_each_manner(
     assert "use gzip, zstd or none" in text
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-async def test_a_bomb_is_refused(encoding: str, service: IngestService, client: httpx.AsyncClient) -> None:
-    bomb = padded(MAX_BODY_BYTES + 1)
-    wire = gzip.compress(bomb, 1) if encoding == "gzip" else zstandard.compress(bomb)
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda body: gzip.compress(body, 1),
+    "zstd": zstandard.compress,
+}
+
+
+@pytest.mark.parametrize("encoding", sorted(PACKED))
+async def test_a_compressed_body_that_is_too_large_is_refused(
+    encoding: str, service: IngestService, client: httpx.AsyncClient
+) -> None:
+    wire = PACKED[encoding](padded(MAX_BODY_BYTES // 2) + random.Random(1).randbytes(MAX_BODY_BYTES // 2 + 1))
     headers = {**service.openpipe, "content-encoding": encoding}
     assert (await client.post("/report", content=wire, headers=headers)).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/report", "/reporting/v2/request", "/logs/insert"])
+@pytest.mark.parametrize("encoding", sorted(PACKED))
+async def test_a_bomb_is_refused_in_each_manner(
+    path: str, encoding: str, service: IngestService, client: httpx.AsyncClient
+) -> None:
+    headers = all_headers(service, **{"content-encoding": encoding})
+    answer = await client.post(path, content=PACKED[encoding](padded(2 * 1024 * 1024)), headers=headers)
+    assert answer.status_code == 400
+    assert path == "/report" or "more than 100 times its size" in answer.text
+    assert service.bus.records == []
+
+
+@pytest.mark.parametrize("encoding", sorted(PACKED))
+async def test_a_short_text_may_be_packed_as_well_as_it_can(
+    encoding: str, service: IngestService, client: httpx.AsyncClient
+) -> None:
+    wire = PACKED[encoding](padded(900_000))
+    headers = {**service.openpipe, "content-encoding": encoding}
+    assert (await client.post("/report", content=wire, headers=headers)).status_code == 200
+
+
+async def test_what_is_inflated_is_counted_before_it_is_whole(tmp_path: Path) -> None:
+    service = make_service(tmp_path, max_buffered_bytes=3_000_000)
+    body = b'{"reqPayload":"' + random.Random(2).randbytes(8_000_000).hex().encode() + b'"}'
+    async with service.client() as client:
+        headers = {**service.openpipe, "content-encoding": "zstd"}
+        small = await client.post("/report", content=zstandard.compress(body[:500_000] + b'"}'), headers=headers)
+        for _ in range(3):  # what a refused one took is given back
+            packed = zstandard.compress(b'{"reqPayload":"' + b"0123456789" * 20_000 + body[15:2_000_000] + b'"}')
+            assert (await client.post("/report", content=packed, headers=headers)).status_code == 503
+        again = await client.post("/report", content=zstandard.compress(body[:500_000] + b'"}'), headers=headers)
+    assert (small.status_code, again.status_code) == (200, 200)
 
 
 @pytest.mark.parametrize("wire", [b"", b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"x"])

@@ -1,6 +1,7 @@
 """Content encodings: what comes out is what went in, and never more than the cap."""
 
 import gzip
+import random
 import zlib
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid, TooLarge, UnsupportedEncoding
-from ledger.inflating import inflate, normal_encoding
+from ledger.inflating import RATIO_COUNTS_ABOVE_BYTES, inflate, normal_encoding
 
 CAP = 100_000
 PACK = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
@@ -59,6 +60,36 @@ def test_a_bomb_is_refused_before_it_is_inflated(encoding: str) -> None:
     bomb = PACK[encoding](bytes(200 * 1024 * 1024))
     with pytest.raises(TooLarge):
         inflate(bomb, encoding, CAP)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_inflates_beyond_the_ratio_is_refused_however_large_it_may_be(encoding: str) -> None:
+    bomb = PACK[encoding](bytes(50 * 1024 * 1024))
+    counted: list[int] = []
+    with pytest.raises(Invalid, match="more than 100 times"):
+        inflate(bomb, encoding, 2**40, max_ratio=100, count=counted.append)
+    assert sum(counted) <= max(RATIO_COUNTS_ABOVE_BYTES, 100 * len(bomb))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_below_a_mebibyte_the_ratio_does_not_count(encoding: str) -> None:
+    body = bytes(RATIO_COUNTS_ABOVE_BYTES)
+    assert inflate(PACK[encoding](body), encoding, 2**40, max_ratio=1) == body
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_each_part_is_counted_before_the_next_one_is_made(encoding: str) -> None:
+    body = random.Random(3).randbytes(3_000_000)
+    counted: list[int] = []
+    assert inflate(PACK[encoding](body), encoding, 2**40, count=counted.append) == body
+    assert sum(counted) == len(body)
+    assert max(counted) <= 4 * 1024 * 1024
+
+    def full(_: int) -> None:
+        raise TooLarge("full")
+
+    with pytest.raises(TooLarge, match="full"):
+        inflate(PACK[encoding](body), encoding, 2**40, count=full)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -134,6 +134,39 @@ def test_hostile_text_costs_no_more_than_its_length(hostile: bytes) -> None:
     fault_of(hostile)  # anything quadratic would run for hours
 
 
+FRAGMENTS: list[tuple[bytes, type[Exception] | None]] = [
+    (rb'"\\\\","[[",1', None),
+    (rb'"\"[[[","\\\"]]",1', None),
+    (b"9223372036854775807,1", None),
+    (b"9223372036854775808,1", Invalid),
+    (b"-0.1e400,1", Invalid),
+    (b"[" * 63 + b"]" * 63, None),
+    (b"[" * 64 + b"]" * 64, TooDeep),
+    (b'"' + b"[" * 70 + b'",1', None),
+]
+PIECE = 256 * 1024  # so much is looked at in one go
+
+
+@pytest.mark.parametrize(("fragment", "fault"), FRAGMENTS)
+def test_it_does_not_matter_where_a_long_body_is_cut(fragment: bytes, fault: type[Exception] | None) -> None:
+    for before in range(0, len(fragment) + 2, 1 + len(fragment) // 20):
+        filling = b" " * (PIECE - before - 2)
+        always = b"[1e1," + b"[]," * 70  # whatever follows is looked at
+        assert fault_of(always + filling[len(always) - 1 :] + fragment + b"]") is fault, before
+
+
+def test_a_number_longer_than_what_is_looked_at_in_one_go_is_refused() -> None:
+    assert fault_of(b"[" + b"1" * 3 * PIECE + b"]") is Invalid
+
+
+@pytest.mark.parametrize("cut_at", range(14))
+def test_halves_and_wholes_are_told_apart_wherever_a_long_body_is_cut(cut_at: int) -> None:
+    filling = b'{"a":"' + b"x" * (PIECE - 6 - cut_at)
+    whole, half = filling + rb'\ud83d\ude00"}', filling + rb'\ud83d \ude00"}'
+    assert readable(whole) == whole
+    assert readable(half) == filling + rb'\ufffd \ufffd"}'
+
+
 @pytest.mark.parametrize(
     ("sent", "read"),
     [

@@ -83,7 +83,7 @@ def test_the_form_is_chosen_by_name(root: logging.Logger, form: str, formatter: 
     (handler,) = root.handlers
     assert isinstance(handler.formatter, formatter)
     assert root.level == logging.INFO
-    assert logging.getLogger("uvicorn").level == logging.WARNING
+    assert logging.getLogger("uvicorn").level == logging.ERROR
 
 
 def test_auto_is_json_where_nobody_looks_on(root: logging.Logger) -> None:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.errors import BadParameter
-from query_api.filter_text import Group, Operator, Rule, parse_filter
+from ledger.filtering.filter_text import BadFilter, Group, Operator, Rule, parse_filter
 
 
 def group(*rules: Any, combinator: str = "and", **more: Any) -> dict[str, Any]:
@@ -115,7 +114,7 @@ def test_presence_needs_no_value(operator: str) -> None:
     ids=lambda value: json.dumps(value)[:60],
 )
 def test_a_wrong_shape_is_refused(value: Any) -> None:
-    with pytest.raises(BadParameter, match=r"^filter: "):
+    with pytest.raises(BadFilter, match=r"^filter: "):
         parsed(value)
 
 
@@ -143,7 +142,7 @@ def test_what_just_fits_is_taken(value: Any) -> None:
     ids=lambda text: str(text)[:40],
 )
 def test_what_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(BadParameter, match=r"^filter: "):
+    with pytest.raises(BadFilter, match=r"^filter: "):
         parse_filter(text)
 
 
@@ -153,6 +152,6 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 def test_no_text_breaks_the_reading(text: str) -> None:
     try:
         found = parse_filter(text)
-    except BadParameter:
+    except BadFilter:
         return
     assert found is None or found.members

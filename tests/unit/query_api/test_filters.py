@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.filtering.filter_text import BadFilter, Operator, parse_filter
+from ledger.filtering.filters import ALL_PROJECTS_COLUMNS, COLUMNS, condition
+from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound
 from ledger.ids import ProjectId
-from query_api.errors import BadParameter
-from query_api.filter_text import Operator, parse_filter
-from query_api.filters import ALL_PROJECTS_COLUMNS, COLUMNS, condition
-from query_api.reach import Reach
 from query_api.schemas import RequestItem
-from query_api.statements import Bound
 
 SHOP = Reach(ProjectId("shop"))
 OUR_WORDS = re.compile(r"[A-Za-z0-9_ ,.()=<>!'-]|\{p\d+:[A-Za-z0-9(), ']+\}")
@@ -90,7 +89,7 @@ def test_money_is_compared_in_whole_pico_usd() -> None:
     ],
 )
 def test_what_does_not_fit_a_column_is_refused(field: str, operator: str, value: Any) -> None:
-    with pytest.raises(BadParameter, match=r"^filter: "):
+    with pytest.raises(BadFilter, match=r"^filter: "):
         clause(one(field, operator, value))
 
 
@@ -98,7 +97,7 @@ def test_what_does_not_fit_a_column_is_refused(field: str, operator: str, value:
     "value", [{"colour": 1}, {"x-metadata-env": "prod"}, {"combinator": "and"}, {"project": "shop"}]
 )
 def test_the_flat_form_knows_columns_only(value: Any) -> None:
-    with pytest.raises(BadParameter, match="no column"):
+    with pytest.raises(BadFilter, match="no column"):
         clause(value)
 
 
@@ -118,7 +117,7 @@ def test_the_project_is_a_column_only_over_all_projects() -> None:
 def test_no_character_of_a_request_becomes_sql(field: str, operator: Operator, value: Any, everything: bool) -> None:
     try:
         text, values = clause(one(field, operator, value), Reach(None) if everything else SHOP)
-    except BadParameter:
+    except BadFilter:
         return
     assert not OUR_WORDS.sub("", text).strip("->")
     assert set(re.findall(r"\{(p\d+):", text)) == set(values)

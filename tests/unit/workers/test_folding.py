@@ -13,7 +13,7 @@ from tests.support.events import AN_ID, SHOP, an_entry, an_update, an_update_of,
 from tests.support.recording import RememberingStore
 from workers.decoding import RejectCode
 from workers.deriving import Derived
-from workers.folding import MAX_EVENTS_PER_RECORD, Fold, acceptance, fold, version_of
+from workers.folding import MAX_EVENTS_PER_RECORD, Chunk, Fold, acceptance, fold, version_of
 from workers.preparing import prepare
 from workers.pricing import with_cost
 
@@ -29,7 +29,7 @@ async def folded(store: RememberingStore, *deliveries: Delivery) -> Fold:
     """The fold of one chunk, not yet written."""
     prepared = prepare(deliveries)
     assert not prepared.rejected
-    return await fold(prepared.reports, prepared.updates, store, price)
+    return await fold(Chunk(prepared.reports, prepared.updates), store, price)
 
 
 async def written(store: RememberingStore, *deliveries: Delivery) -> Fold:

@@ -1,80 +1,133 @@
-"""The ceiling of dead letters, and what a dead letter says."""
+"""The ceiling of dead letters: what is a sender's fault goes through, what must be ours stops the work."""
 
-import json
-from base64 import b64decode
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from ledger.bus import Delivery
+from ledger.report import Kind
 from tests.support.events import a_delivery
 from workers.decoding import RejectCode, Rejected
-from workers.quarantining import Ceiling, TooManyDeadLetters, dead_letter_header, headers_text
+from workers.quarantining import Ceiling, TooManyDeadLetters
+
+INSERT, UPDATE = Kind.LOG_INSERT, Kind.LOG_UPDATE
 
 
-def bad(count: int, project: str = "shop") -> list[Rejected]:
-    return [Rejected(a_delivery(project=project), RejectCode.BODY_INVALID, "why") for _ in range(count)]
+def records(count: int, project: str = "shop", kind: Kind = INSERT, partition: int = 0) -> list[Delivery]:
+    delivery = a_delivery(project=project, kind=kind)
+    return [
+        replace(delivery, position=replace(delivery.position, partition=partition, offset=offset))
+        for offset in range(count)
+    ]
 
 
-def test_one_project_may_send_rubbish_only_and_stops_nobody() -> None:
+def check(ceiling: Ceiling, good: Sequence[Delivery], bad: Sequence[Delivery], *, mixed: int = 0) -> None:
+    """One chunk: the bad ones at its end, or each behind so many good ones."""
+    order: list[Delivery] = []
+    rest = list(good)
+    for delivery in bad:
+        order += [*rest[:mixed], delivery]
+        del rest[:mixed]
+    part = [
+        replace(delivery, position=replace(delivery.position, offset=offset))
+        for offset, delivery in enumerate([*order, *rest] if mixed else [*rest, *order])
+    ]
+    dead = set(map(id, bad))
+    places = [at for at, delivery in enumerate([*order, *rest] if mixed else [*rest, *order]) if id(delivery) in dead]
+    ceiling.check(part, [Rejected(part[at], RejectCode.BODY_INVALID, "why") for at in places])
+
+
+def test_one_project_may_send_rubbish_only_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
     ceiling = Ceiling()
-    for _ in range(20):
-        ceiling.check(0, bad(500))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            check(ceiling, [], records(500))
+    assert [record.__dict__["project"] for record in caplog.records] == ["shop"]
+
+
+def test_one_project_that_fails_with_one_kind_of_report_stops_nobody() -> None:
+    check(Ceiling(), records(500, kind=UPDATE), records(500))
+
+
+def test_every_kind_of_report_failing_is_our_own_fault_also_with_one_project() -> None:
+    with pytest.raises(TooManyDeadLetters):
+        check(Ceiling(max_run=10**6), [], [*records(150), *records(150, kind=UPDATE)])
 
 
 def test_rubbish_of_several_projects_is_our_own_fault() -> None:
-    with pytest.raises(TooManyDeadLetters, match="60 of the last 1000"):
-        Ceiling().check(940, [*bad(30, "shop"), *bad(30, "bank")])
+    bad = [*records(30, "shop"), *records(30, "bank")]
+    with pytest.raises(TooManyDeadLetters, match="of the last"):
+        check(Ceiling(), records(940), bad, mixed=15)
 
 
 def test_a_small_share_is_ordinary() -> None:
-    Ceiling().check(950, [*bad(25, "shop"), *bad(25, "bank")])
+    check(Ceiling(), records(950), [*records(25, "shop"), *records(25, "bank")])
 
 
 def test_a_few_records_prove_nothing() -> None:
-    ceiling = Ceiling()
-    ceiling.check(0, [*bad(100, "shop"), *bad(99, "bank")])
+    ceiling = Ceiling(max_run=10**6)
+    check(ceiling, [], [*records(100, "shop"), *records(99, "bank")])
     with pytest.raises(TooManyDeadLetters):
-        ceiling.check(0, bad(1))
+        check(ceiling, [], records(1))
 
 
 def test_only_the_latest_records_count() -> None:
     ceiling = Ceiling()
-    ceiling.check(960, [*bad(20, "shop"), *bad(20, "bank")])
-    ceiling.check(1000, [])
-    ceiling.check(960, [*bad(20, "shop"), *bad(20, "bank")])
+    for good in (960, 1000, 960):
+        bad = [] if good == 1000 else [*records(20, "shop"), *records(20, "bank")]
+        check(ceiling, records(good), bad)
 
 
 def test_the_share_is_counted_over_several_chunks() -> None:
     ceiling = Ceiling()
-    ceiling.check(960, bad(40, "shop"))
+    check(ceiling, records(960), records(40, "shop"))
     with pytest.raises(TooManyDeadLetters):
-        ceiling.check(0, bad(40, "bank"))
+        check(ceiling, records(1), records(40, "bank"))
+
+
+def test_more_than_fifty_in_a_row_of_several_projects_stop_the_work_at_once() -> None:
+    bad = [*records(50, "shop"), *records(1, "bank")]
+    check(Ceiling(), records(1), [*bad[:25], *bad[26:]])
+    with pytest.raises(TooManyDeadLetters, match="51 in a row on partition 0"):
+        check(Ceiling(), [], bad)
+
+
+def test_a_good_record_between_them_ends_the_run() -> None:
+    ceiling = Ceiling(min_sample=10**6)
+    for _ in range(3):
+        check(ceiling, records(1), [*records(25, "shop"), *records(25, "bank")])
+
+
+def test_runs_are_those_of_one_partition() -> None:
+    bad = [*records(30, "shop", partition=1), *records(30, "bank", partition=2)]
+    check(Ceiling(), [], bad)
 
 
 def test_records_without_a_key_count_as_one_project_of_their_own() -> None:
-    without_key = [replace(item, delivery=replace(item.delivery, key=None)) for item in bad(300)]
-    Ceiling().check(0, without_key)
+    without_key = [replace(delivery, key=None) for delivery in records(300)]
+    check(Ceiling(), [], without_key)
     with pytest.raises(TooManyDeadLetters):
-        Ceiling().check(0, [*without_key, *bad(1)])
+        check(Ceiling(), [], [*without_key, *records(1)])
 
 
-def test_a_key_of_any_bytes_is_counted() -> None:
-    Ceiling().check(0, [replace(item, delivery=replace(item.delivery, key=b"\xff\x00")) for item in bad(300)])
+def test_keys_and_envelopes_of_any_bytes_are_counted() -> None:
+    check(Ceiling(), [], [replace(delivery, key=b"\xff\x00", envelope=b'"kind":"\xff') for delivery in records(300)])
 
 
-def test_a_dead_letter_says_why_and_from_where_and_no_value() -> None:
-    rejected = replace(bad(1)[0], delivery=a_delivery(b'{"secret": 1}', offset=9))
-    assert json.loads(dead_letter_header(rejected, "llmledger 1.0")) == {
-        "reason": "body_invalid",
-        "detail": "why",
-        "generation": 1,
-        "partition": 0,
-        "offset": 9,
-        "code_version": "llmledger 1.0",
-    }
+def test_a_known_lot_is_let_through_and_no_more_than_that() -> None:
+    bad = [*records(200, "shop"), *records(200, "bank")]
+    check(Ceiling(accepted=400), [], bad)
+    with pytest.raises(TooManyDeadLetters):
+        check(Ceiling(accepted=300), [], [*records(200, "shop"), *bad])
 
 
-def test_further_headers_are_kept_whatever_their_bytes() -> None:
-    headers = (("name", bytes(range(256))), ("ä", b""))
-    rejected = replace(bad(1)[0], delivery=replace(a_delivery(), headers=headers))
-    assert tuple((name, b64decode(value)) for name, value in json.loads(headers_text(rejected))) == headers
+def test_what_stops_the_work_says_why_where_and_what_to_do() -> None:
+    with pytest.raises(TooManyDeadLetters) as stopped:
+        check(Ceiling(), [], [*records(100, "shop"), *records(100, "bank")])
+    text = str(stopped.value)
+    assert "body_invalid 200" in text
+    assert "the first of them at 1-0-0" in text
+    assert "llmledger dlq list" in text
+    assert "--accept-dead-letters 200" in text

@@ -11,7 +11,6 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from ledger.bus import Record
 from ledger.bus.kafka import KafkaPublisher
-from ledger.bus.kafka_topics import DEAD_LETTER_BYTES
 from ledger.errors import BusUnavailable, TooLarge
 from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 from tests.support.producing import FakeProducer, StoredBatch
@@ -28,6 +27,7 @@ class FakeClosing:
         self._log = log
         self._name = name
         self._stuck = stuck
+        self.sender_task: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def close(self) -> None:
         self._log.append(self._name)
@@ -124,6 +124,33 @@ async def test_a_producer_that_failed_a_batch_is_replaced() -> None:
         assert broken.closed == ["sender", "client"]
 
 
+async def test_a_producer_that_ends_by_itself_is_replaced_also_when_there_is_nothing_to_send() -> None:
+    ending, whole = ClosableProducer(), ClosableProducer()
+    async with a_publisher(ending, whole) as publisher:
+        await accepted(publisher, A_RECORD)
+        ending._sender.sender_task.set_result(None)
+        while publisher.connected:  # noqa: ASYNC110 (nobody is told)
+            await asyncio.sleep(0)
+        await accepted(publisher, A_RECORD)
+        assert (ending.batches, whole.batches) == ([[b"body"]], [[b"body"]])
+
+
+async def test_after_a_failure_one_record_tries_while_the_others_are_refused_at_once() -> None:
+    broken, slow = ClosableProducer(answer=KafkaError("no leader")), ClosableProducer(holding=True)
+    async with a_publisher(broken, slow) as publisher:
+        with pytest.raises(BusUnavailable):
+            await publisher.publish(A_RECORD)
+        trial = asyncio.create_task(accepted(publisher, A_RECORD))
+        await slow.handed.wait()
+        for _ in range(3):
+            with pytest.raises(BusUnavailable, match="Not handed over"):
+                await publisher.publish(A_RECORD)
+        slow.deliveries[0].set_result(StoredBatch(0))
+        await trial
+        slow.holding = False
+        await asyncio.gather(*(publisher.publish(A_RECORD) for _ in range(3)))
+
+
 async def test_a_producer_that_cannot_be_closed_does_not_stop_the_next_one() -> None:
     stuck, whole = ClosableProducer(answer=KafkaError("out of order"), stuck=True), ClosableProducer()
     async with a_publisher(stuck, whole) as publisher:
@@ -169,11 +196,3 @@ async def test_a_record_that_no_batch_may_hold_is_refused_without_asking() -> No
     async with a_publisher() as publisher:
         with pytest.raises(TooLarge):
             await publisher.publish(replace(A_RECORD, body=bytes(MAX_MESSAGE_BYTES)))
-
-
-async def test_a_dead_letter_may_be_larger_than_the_largest_record() -> None:
-    async with a_publisher(topic=SECTION.dead_letter_topic) as publisher:
-        with pytest.raises(BusUnavailable):
-            await publisher.publish(replace(A_RECORD, body=bytes(MAX_MESSAGE_BYTES)))
-        with pytest.raises(TooLarge):
-            await publisher.publish(replace(A_RECORD, body=bytes(DEAD_LETTER_BYTES)))

@@ -25,10 +25,10 @@ class FakeConsumer:
     """Confirms commits, unless `answers` has something else to do first."""
 
     answers: list[Exception | None] = field(default_factory=list)  # None: never answer
-    commits: list[dict[TopicPartition, int]] = field(default_factory=list)
+    commits: list[dict[TopicPartition, int | tuple[int, str]]] = field(default_factory=list)
     paused: set[TopicPartition] = field(default_factory=set)
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, int | tuple[int, str]]) -> None:
         if self.answers:
             answer = self.answers.pop(0)
             if answer is None:
@@ -44,6 +44,9 @@ class FakeConsumer:
         self.paused -= set(partitions)
 
     async def committed(self, partition: TopicPartition) -> int | None:
+        raise NotImplementedError
+
+    async def places(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, tuple[int, str]]:
         raise NotImplementedError
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:

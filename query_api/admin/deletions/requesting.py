@@ -1,0 +1,159 @@
+"""`POST /api/v1/admin/delete`: the event that deletes a record, a user's records or a filter's, or a count of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import Controller, Response, post
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from ledger.bus import Position
+from ledger.clock import Clock, to_milliseconds
+from ledger.deletion import Scope, check_what, record_deletion, scope_deletion
+from ledger.errors import NotFound
+from ledger.filtering.filter_text import parse_filter
+from ledger.filtering.reach import Reach
+from ledger.ids import EventId, ProjectId, RecordId, belongs, keyed_id, plain_id
+from ledger.keys import KeyRing
+from query_api import listing
+from query_api.admin.bus import Bus
+from query_api.admin.reaching import narrowed
+from query_api.errors import AnyRequest, BadParameter
+from query_api.finding import find
+from query_api.openapi import ADMIN_ERRORS, LIST_ERRORS, NOT_FOUND, SECURITY
+from query_api.parameters import Conditions
+from query_api.reading import Reader
+
+MAX_KEY_CHARACTERS = 255
+
+
+class DeleteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to delete: exactly one of `id`, `user_id` and `filter`."""
+
+    id: str | None = None
+    user_id: str | None = None
+    filter: dict[str, Any] | None = None  # as the list's parameter `filter`, as JSON
+    project: str | None = None  # for a key of all projects
+    dry_run: bool = False  # delete nothing: count what is stored now
+
+
+class DeletionAccepted(msgspec.Struct, frozen=True):
+    """The deletion is on the bus. It is applied once every one of the positions is settled."""
+
+    deletion: str
+    project: str
+    positions: list[str]
+
+
+class DeletionCounted(msgspec.Struct, frozen=True):
+    """What a deletion would take if it came now."""
+
+    project: str
+    matching: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A deletion that can be carried out."""
+
+    project: ProjectId
+    scope: Scope
+    what: str
+
+
+class DeleteController(Controller):
+    """`/api/v1/admin/delete`."""
+
+    path = "/api/v1/admin/delete"
+
+    @post(
+        status_code=202,
+        security=SECURITY,
+        responses={**ADMIN_ERRORS, **NOT_FOUND, 400: LIST_ERRORS[400]},
+        summary="Delete a record, a user's records, or a filter's, for good",
+    )
+    async def delete(
+        self,
+        request: AnyRequest,
+        data: DeleteBody,
+        admin_reach: NamedDependency[SkipValidation[Reach]],
+        reader: NamedDependency[SkipValidation[Reader]],
+        bus: NamedDependency[SkipValidation[Bus]],
+        keys: NamedDependency[SkipValidation[KeyRing]],
+        clock: NamedDependency[SkipValidation[Clock]],
+    ) -> Response[DeletionAccepted | DeletionCounted]:
+        """202: durable on the bus. By user or filter it takes what was accepted before it; by id it is final.
+
+        A retry under the same `Idempotency-Key` is the same deletion. With `dry_run` it is a 200 and a count.
+        """
+        asked = asked_for(data, admin_reach, keys)
+        if data.dry_run:
+            return Response(DeletionCounted(asked.project, await _matching(asked, reader)), status_code=200)
+        idempotency_key = _idempotency_key(request)
+        now = to_milliseconds(clock())
+        event_id = deletion_id(idempotency_key, now, keys.id_secret(asked.project))
+        positions = [at.text for at in await _published(asked, event_id, now, idempotency_key, bus)]
+        return Response(
+            DeletionAccepted(event_id, asked.project, positions),
+            status_code=202,
+            headers={"LLMLedger-Position": ", ".join(positions)},
+        )
+
+
+def asked_for(data: DeleteBody, reach: Reach, keys: KeyRing) -> Asked:
+    """What a body asks for. Raises `Invalid`, `NotAdmin`, and `NotFound` for an id that is not the project's."""
+    named = [name for name in ("id", "user_id", "filter") if getattr(data, name) is not None]
+    if len(named) != 1:
+        raise BadParameter("id, user_id, filter", "give exactly one of them")
+    project = narrowed(reach, data.project).project
+    if project is None:
+        raise BadParameter("project", "a key of all projects has to say whose records are meant")
+    if not keys.knows_project(project):
+        raise BadParameter("project", "there is no project of that name")
+    if data.id is not None:
+        record_id = belongs(data.id, keys.id_secret(project))
+        if record_id is None:
+            raise NotFound
+        return Asked(project, Scope.ID, record_id)
+    if data.user_id is not None:
+        asked = Asked(project, Scope.USER, data.user_id)
+    else:
+        asked = Asked(project, Scope.FILTER, msgspec.json.encode(data.filter).decode())
+    check_what(asked.scope, asked.what, project)
+    return asked
+
+
+def deletion_id(idempotency_key: str | None, now: int, secret: bytes) -> EventId:
+    """The id of the event: the same for every retry under one key."""
+    made = plain_id(now, secret) if idempotency_key is None else keyed_id(f"deletion {idempotency_key}", secret)
+    return EventId(made)
+
+
+def _idempotency_key(request: AnyRequest) -> str | None:
+    key = request.headers.get("idempotency-key", "").strip()
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise BadParameter("Idempotency-Key", f"is longer than {MAX_KEY_CHARACTERS} characters")
+    return key or None
+
+
+async def _published(
+    asked: Asked, event_id: EventId, now: int, idempotency_key: str | None, bus: Bus
+) -> list[Position]:
+    publisher = bus.require()
+    if asked.scope is Scope.ID:
+        record_id = RecordId(asked.what)
+        return [await publisher.publish(record_deletion(asked.project, record_id, event_id, now, idempotency_key))]
+    of = asked.scope, asked.what
+    return await publisher.broadcast(scope_deletion(asked.project, event_id, of, now, idempotency_key))
+
+
+async def _matching(asked: Asked, reader: Reader) -> int:
+    """How many records are stored now that the deletion would take."""
+    reach = Reach(asked.project)
+    if asked.scope is Scope.ID:
+        key = await find(asked.what, reach, reader)
+        return len(await reader.logs([key])) if key else 0
+    if asked.scope is Scope.USER:
+        return await reader.count(listing.count(Conditions(user_id=asked.what), reach))
+    return await reader.count(listing.count(Conditions(filter=parse_filter(asked.what)), reach))

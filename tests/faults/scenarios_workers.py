@@ -1,0 +1,68 @@
+"""Deaths of our own processes in the cluster: workers and `ingest-api`, killed at random or asked to end."""
+
+from signal import SIGTERM
+
+from tests.faults.cluster_run import ClusterPlan, Hurting, run_on_cluster
+from tests.faults.scenario import RunContext, RunReport, Scenario
+
+_END_SECONDS = 60.0
+
+
+def kill_workers(context: RunContext) -> RunReport:
+    """Twenty kills; in every other run there are two workers, so that partitions also move to one that lives."""
+    kills, workers = (3 if context.short else 20), 1 + (context.number - 1) % 2
+
+    def hurt(hurting: Hurting) -> None:
+        for _ in range(kills):
+            hurting.pause(0.3, 2.5)
+            name = context.random.choice(hurting.cluster.workers)
+            hurting.cluster.kill(name)
+            context.fault(f"killed {name}")
+            hurting.cluster.restart(name)
+
+    return run_on_cluster(context, hurt, ClusterPlan(workers=workers))
+
+
+def kill_ingest(context: RunContext) -> RunReport:
+    """Twenty-five kills of the process that accepts."""
+
+    def hurt(hurting: Hurting) -> None:
+        for _ in range(3 if context.short else 25):
+            hurting.pause(0.2, 1.5)
+            hurting.cluster.kill("ingest-api")
+            context.fault("killed ingest-api")
+            hurting.cluster.restart("ingest-api")
+            hurting.await_acknowledged("a kill of ingest-api")
+
+    return run_on_cluster(context, hurt)
+
+
+def end_in_good_order(context: RunContext) -> RunReport:
+    """SIGTERM to workers and `ingest-api` in turn: each ends with 0, and clients see 503 at most."""
+
+    def hurt(hurting: Hurting) -> None:
+        for number in range(4 if context.short else 20):
+            hurting.pause(0.3, 1.5)
+            name = ("ingest-api", "workers", "workers-2")[number % 3]
+            hurting.cluster.signal(name, SIGTERM)
+            context.fault(f"SIGTERM to {name}")
+            code = hurting.cluster.wait_ended(name, _END_SECONDS)
+            if code != 0:
+                raise AssertionError(f"{name} ended with {code} after SIGTERM")
+            hurting.cluster.restart(name)
+
+    return run_on_cluster(context, hurt, ClusterPlan(workers=2, may_answer=(503,)))
+
+
+SCENARIOS = (
+    Scenario("workers-killed", "kill -9 of a worker at random, under load", 5, 0, control=False, run=kill_workers),
+    Scenario("ingest-killed", "kill -9 of ingest-api at random, under load", 1, 0, control=False, run=kill_ingest),
+    Scenario(
+        "services-sigterm",
+        "SIGTERM to workers and ingest-api in turn; clients see 503 at most",
+        1,
+        0,
+        control=False,
+        run=end_in_good_order,
+    ),
+)

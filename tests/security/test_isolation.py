@@ -1,0 +1,190 @@
+"""Two projects, every reading endpoint, whatever is asked: a key sees its own project and nothing of the other.
+
+`LLMLEDGER_TEST_EXAMPLES` says how many questions are asked (by default a few; 50000 take hours).
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from ledger.request_log import RequestLog
+from query_api import routes
+from tests.support.chdb_fixtures import fresh_database, with_schema
+from tests.support.listing_model import SORTS
+from tests.support.listing_strategies import FILTERS, RULES, TEXTS_STORED, WORDS, many_rows
+from tests.support.query_service import QueryService, query_service
+
+EXAMPLES = settings(
+    max_examples=int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "60")),
+    deadline=None,
+    phases=[Phase.generate],
+    print_blob=True,
+)
+HASHES = {"shop": "1" * 64, "bank": "2" * 64}
+SECRET = {"shop": "only-of-shop", "bank": "only-of-bank"}
+OTHER = {"shop": "bank", "bank": "shop"}
+
+
+@dataclass(frozen=True, slots=True)
+class TwoProjects:
+    """A service whose rows all name their project where a search or a filter might find it."""
+
+    service: QueryService
+    ids: dict[str, list[str]]
+    cursors: dict[str, list[str]]
+
+    def key(self, project: str) -> str:
+        """The project's key."""
+        return {"shop": self.service.keys.shop, "bank": self.service.keys.bank}[project]
+
+    async def ask(self, project: str, path: str, query: dict[str, str]) -> httpx.Response:
+        """What this project's key is answered."""
+        return await self.service.get(path, self.key(project), **query)
+
+
+def marked(log: RequestLog) -> RequestLog:
+    """The row with its project's secret in every text that is shown."""
+    secret = SECRET[log.project]
+    assert log.bodies is not None
+    bodies = replace(log.bodies, prompt=f"{log.bodies.prompt} {secret}", raw_request=json.dumps({"said": secret}))
+    return replace(
+        log,
+        bodies=bodies,
+        metadata=(*log.metadata, ("owner", secret)),
+        provider_response_id=f"{log.provider_response_id or ''}{secret}",
+        media_hashes=(HASHES[log.project],),
+    )
+
+
+@pytest.fixture(scope="module")
+def projects(chdb_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoProjects]:
+    """A fixed set of rows of two projects."""
+    logs = [marked(log) for log in many_rows(60, seed=7)]
+    with (
+        fresh_database(chdb_engine) as dsn,
+        query_service(with_schema(dsn), tmp_path_factory.mktemp("keys")) as service,
+    ):
+        asyncio.run(service.add(*logs))
+        for log in logs:
+            service.blobs.stored[log.project, HASHES[log.project]] = SECRET[log.project].encode()
+        yield asyncio.run(_with_cursors(service, logs))
+
+
+async def _with_cursors(service: QueryService, logs: list[RequestLog]) -> TwoProjects:
+    ids = {name: [log.id for log in logs if log.project == name] for name in SECRET}
+    two = TwoProjects(service, ids, {name: [] for name in SECRET})
+    for name in SECRET:
+        for limit in ("1", "5"):
+            answer = await two.ask(name, "/api/v1/requests", {"cursor": "", "limit": limit})
+            two.cursors[name].append(answer.json()["next_cursor"])
+    return two
+
+
+ANY_PROJECT = st.sampled_from(sorted(SECRET))
+LISTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "user_id": st.sampled_from(["ann", "a%_b", "Bob", "o'neil\\"]),
+        "search": WORDS.filter(bool) | st.sampled_from([*SECRET.values(), "only-of", "a"]),
+        "filter": (FILTERS | RULES.map(lambda rule: {"combinator": "or", "rules": [rule], "not": True})).map(json.dumps)
+        | st.sampled_from(
+            [
+                json.dumps({"project": "bank"}),
+                json.dumps({"combinator": "and", "rules": [{"field": "project", "operator": "=", "value": "bank"}]}),
+                json.dumps({"combinator": "or", "rules": [{"field": "id", "operator": "notNull"}]}),
+                json.dumps(
+                    {"combinator": "or", "rules": [{"field": "x-metadata-owner", "operator": "notNull", "value": ""}]}
+                ),
+            ]
+        ),
+        "project": st.sampled_from(["shop", "bank", "*"]),
+    },
+)
+NUMBERED = st.fixed_dictionaries(
+    {"pageSize": st.just("100")},
+    optional={
+        "sortBy": st.sampled_from(sorted(SORTS)),
+        "sortOrder": st.sampled_from(["asc", "desc"]),
+        "types": st.sampled_from(["real", "documented"]),
+    },
+)
+
+
+def shows_only(project: str, answer: httpx.Response) -> None:
+    """Fail for a byte of the other project, unless the caller wrote it into the question and got a 4xx."""
+    assert answer.status_code in {200, 304, 400, 404, 422}, answer.text
+    if answer.status_code in {200, 304}:
+        assert SECRET[OTHER[project]] not in answer.text
+        assert HASHES[OTHER[project]] not in answer.text
+
+
+@EXAMPLES
+@given(project=ANY_PROJECT, conditions=LISTS, page=NUMBERED)
+async def test_numbered_lists_show_the_keys_own_project_only(
+    projects: TwoProjects, project: str, conditions: dict[str, str], page: dict[str, str]
+) -> None:
+    answer = await projects.ask(project, "/api/v1/requests", conditions | page)
+    shows_only(project, answer)
+    if answer.status_code == 200:
+        content = answer.json()
+        assert {item["id"] for item in content["requests"]} <= set(projects.ids[project])
+        assert content["totalCount"] <= len(projects.ids[project])
+
+
+@EXAMPLES
+@given(project=ANY_PROJECT, conditions=LISTS, whose=ANY_PROJECT, data=st.data())
+async def test_cursor_lists_show_the_keys_own_project_only_with_anyones_cursor(
+    projects: TwoProjects, project: str, conditions: dict[str, str], whose: str, data: st.DataObject
+) -> None:
+    cursor = data.draw(st.sampled_from(["", *projects.cursors[whose]]))
+    answer = await projects.ask(project, "/api/v1/requests", conditions | {"cursor": cursor, "limit": "1000"})
+    shows_only(project, answer)
+    if answer.status_code == 200:
+        assert {row["id"] for row in answer.json()["data"]} <= set(projects.ids[project])
+
+
+@EXAMPLES
+@given(project=ANY_PROJECT, whose=ANY_PROJECT, data=st.data())
+async def test_a_single_call_is_found_by_its_own_project_only(
+    projects: TwoProjects, project: str, whose: str, data: st.DataObject
+) -> None:
+    id_ = data.draw(st.sampled_from(projects.ids[whose]))
+    answer = await projects.ask(
+        project, f"/api/v1/requests/{id_}", data.draw(st.sampled_from([{}, {"project": whose}]))
+    )
+    shows_only(project, answer)
+    if project != whose:
+        assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("project", sorted(SECRET))
+@pytest.mark.parametrize("whose", sorted(SECRET))
+async def test_media_are_given_to_their_own_project_only(projects: TwoProjects, project: str, whose: str) -> None:
+    async with projects.service.http() as client:
+        for known in ({}, {"If-None-Match": f'"{HASHES[whose]}"'}):
+            headers = {"Authorization": projects.key(project), **known}
+            answer = await client.get(f"/api/v1/media/{HASHES[whose]}", headers=headers)
+            assert answer.status_code == (404 if project != whose else 304 if known else 200)
+            shows_only(project, answer)
+
+
+ASKED_HERE = {"/api/v1/requests", "/api/v1/requests/{record_id}", "/api/v1/media/{sha256}"}
+WITHOUT_DATA_OF_PROJECTS = {"/api/v1/status"}
+"""Positions on the bus and how far they are settled: no row, no text, no id."""
+
+
+def test_every_reading_endpoint_is_asked_here() -> None:
+    reading = {path for method, path in routes.ROUTES if method == "GET" and "/admin/" not in path}
+    assert reading == ASKED_HERE | WITHOUT_DATA_OF_PROJECTS
+
+
+def test_the_rows_are_such_that_the_other_project_could_be_found(projects: TwoProjects) -> None:
+    assert all(len(ids) > 10 for ids in projects.ids.values())
+    assert all(text is None or SECRET["shop"] not in text for text in TEXTS_STORED)
