@@ -10,8 +10,10 @@ from pathlib import Path
 
 import rich_click as click
 
-from deploy.commands.context import Failed, data_option, folder, tell, values
+from deploy.commands.context import Failed, accept_option, data_option, folder, tell, values
+from deploy.commands.delete import delete, deletions
 from deploy.commands.demo import demo
+from deploy.commands.dlq import dlq
 from deploy.commands.doctor import doctor
 from deploy.commands.keys import keys
 from deploy.commands.operations import config, migrate, topics, version
@@ -30,8 +32,11 @@ log = logging.getLogger(__name__)
 @data_option
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000, or the next free one).")
+@accept_option
 @click.pass_context
-def main(context: click.Context, data: Path | None, host: str | None, port: int | None) -> None:
+def main(
+    context: click.Context, data: Path | None, host: str | None, port: int | None, accept_dead_letters: int
+) -> None:
     """LLM Ledger: a durable, exactly-once log and cost ledger for LLM calls.
 
     \b
@@ -42,7 +47,7 @@ def main(context: click.Context, data: Path | None, host: str | None, port: int 
     set_up_logging("auto", "warning")
     _arm_failpoints(os.environ.get(VARIABLE, ""))
     if context.invoked_subcommand is None:
-        _start_standalone(data, host, port)
+        _start_standalone(data, host, port, accept_dead_letters)
 
 
 def _arm_failpoints(text: str) -> None:
@@ -54,7 +59,7 @@ def _arm_failpoints(text: str) -> None:
         log.warning("Failpoints are armed: this process is meant to fail.", extra={"failpoints": text})
 
 
-def _start_standalone(data: Path | None, host: str | None, port: int | None) -> None:
+def _start_standalone(data: Path | None, host: str | None, port: int | None, accept_dead_letters: int) -> None:
     given = values(SERVER__HOST=host, SERVER__PORT=None if port is None else str(port))
     try:
         set_up_logging(given.get("LLMLEDGER_LOG_FORMAT", "auto"), given.get("LLMLEDGER_LOG_LEVEL", "warning"))
@@ -62,7 +67,9 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
         batch = read_section(BatchSection, "BATCH", given)
         caps = read_section(QueryCaps, "QUERY", given)
         port_is_given = "LLMLEDGER_SERVER__PORT" in given
-        options = StandaloneOptions(folder(data), server.host, server.port, port_is_given, batch, caps)
+        options = StandaloneOptions(
+            folder(data), server.host, server.port, port_is_given, batch, caps, accept_dead_letters
+        )
         run(run_standalone(options, say=click.echo))
     except Misconfigured as error:
         raise Failed(str(error)) from error
@@ -82,5 +89,19 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None) -> 
     os._exit(0)  # the embedded engine can crash while the interpreter tears itself down
 
 
-for command in (demo, ingest_api, workers, query_api, migrate, topics, keys, doctor, config, version):
+for command in (
+    demo,
+    delete,
+    deletions,
+    dlq,
+    ingest_api,
+    workers,
+    query_api,
+    migrate,
+    topics,
+    keys,
+    doctor,
+    config,
+    version,
+):
     main.add_command(command)

@@ -15,6 +15,8 @@ from ingest_api.app import create_app as create_ingest_app
 from ingest_api.settings import IngestSettings
 from ledger.blobs.obstore import ObstoreBlobs
 from ledger.bus.kafka import KafkaPublisher
+from ledger.bus.kafka_topics import RETENTION_DAYS
+from ledger.clock import system_clock
 from ledger.doctor.bus import kafka_findings
 from ledger.keys import KeyRing
 from ledger.prices.book import current_version
@@ -34,6 +36,7 @@ from ledger.store.progress import highest_offsets
 from query_api.admin.doctor import no_bus
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
+from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.kafka import Safeguards, run_kafka_worker
 from workers.killers import set_aside
 from workers.pipeline import process
@@ -42,6 +45,8 @@ from workers.vitals import Vitals
 from workers.wiring import cluster_deps
 
 INGEST_PORT, QUERY_PORT, WORKERS_PORT = 8001, 8002, 8003
+
+ERASING_END_SECONDS = 5.0  # a rewriting that takes longer goes on in the store
 
 _REASON_CHARACTERS = 500
 
@@ -68,6 +73,7 @@ def query_settings(values: Mapping[str, str]) -> QuerySettings:
         server=read_section(ServerSection, "SERVER", values, port=QUERY_PORT),
         caps=read_section(QueryCaps, "QUERY", values),
         bus=_bus_if_named(values),
+        bus_hours=24 * RETENTION_DAYS,
     )
 
 
@@ -117,16 +123,23 @@ async def run_query_api(settings: QuerySettings) -> None:
         pool.close()
 
 
-async def run_workers(settings: WorkerSettings, *, resume_after_loss: bool = False) -> None:
+async def run_workers(
+    settings: WorkerSettings, *, resume_after_loss: bool = False, accept_dead_letters: int = 0
+) -> None:
     """Work until a signal. Raises what stopped the work otherwise; nothing unwritten is committed."""
     stop, http_stop = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop)
     listener = bind(settings.server.host, settings.server.port)
     pool = ClickHousePool(settings.store.dsn, threads=settings.threads)
+    erasing_pool = ClickHousePool(settings.store.dsn, threads=1)  # of its own: rewriting takes its time
     vitals = Vitals()
     health = asyncio.create_task(serve(_health(vitals), listener, http_stop, drain_seconds=1))
+    eraser = Eraser(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock, settings.bus.partitions)
+    erasing = asyncio.create_task(run_erasing(eraser, lambda: 0 in vitals.owned, stop))
+    erasing.add_done_callback(lambda _: stop.set())
     try:
         deps = cluster_deps(pool, settings.blobs.url, settings.bus.topic)
+        deps.ceiling.accepted = accept_dead_letters
         safeguards = Safeguards(
             stored_up_to=partial(highest_offsets, pool, settings.bus.generation),
             set_aside=partial(set_aside, deps),
@@ -136,9 +149,14 @@ async def run_workers(settings: WorkerSettings, *, resume_after_loss: bool = Fal
         await run_kafka_worker(settings.bus, settings.batch, handle, stop=stop, vitals=vitals, safeguards=safeguards)
     finally:
         http_stop.set()
+        erasing.cancel()
         with suppress(asyncio.CancelledError):
             await health
+        await asyncio.wait({erasing})
         pool.close()
+        erasing_pool.close_within(ERASING_END_SECONDS)
+    if not erasing.cancelled():
+        erasing.result()
 
 
 def _health(vitals: Vitals) -> Dispatcher:

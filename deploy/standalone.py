@@ -48,6 +48,7 @@ from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.migrations import Migration, available, drive, migrate
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
+from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.mark_file import MarkFile
 from workers.drivers.sqlite_log import Guard, run_log_worker
 from workers.killers import set_aside
@@ -59,6 +60,7 @@ from workers.wiring import standalone_deps
 PRUNE_EVERY_SECONDS = 60.0
 DRAIN_SECONDS = 2
 WORKER_DRAIN_SECONDS = 5.0  # a store that does not answer must not keep Ctrl-C waiting
+ERASING_END_SECONDS = 1.0  # a rewriting that takes longer ends with the process, and is done again
 WRITING_THREADS = 1
 READING_THREADS = 4
 
@@ -75,15 +77,17 @@ class StandaloneOptions:
     port_is_given: bool
     batch: BatchSection
     caps: QueryCaps
+    accept_dead_letters: int = 0  # so many pass without being taken for a fault of this program
 
 
 Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
 
 
-def _handling(writing: ClickHousePool, blobs_url: str) -> Handle:
+def _handling(writing: ClickHousePool, blobs_url: str, accept_dead_letters: int = 0) -> Handle:
     """How a batch of the log is stored. Its tokens are this start's own: what it reads again is written again."""
     deps = standalone_deps(writing, blobs_url, system_clock)
     deps.store = ClickHouseStore(writing, token_prefix=f"{uuid4().hex}-")
+    deps.ceiling.accepted = accept_dead_letters
     return partial(process, deps)
 
 
@@ -95,11 +99,12 @@ class Making:
     migrations: Callable[[], Sequence[Migration]] = available
     handling: Callable[[ClickHousePool, str], Handle] = _handling
     reading: Callable[[SqliteLog], Source] = lambda bus: bus
+    rebuild: Callable[[SqliteLog, ClickHousePool], Awaitable[object]] = rebuild_from_log
 
 
 async def run_standalone(options: StandaloneOptions, say: Callable[[str], None], making: Making | None = None) -> None:
     """Run until a signal. Raises what ended it otherwise; `Misconfigured` when it cannot start."""
-    making = making or Making()
+    making = making or Making(handling=partial(_handling, accept_dead_letters=options.accept_dead_letters))
     started = time.monotonic()
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -109,14 +114,16 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
     try:
         data.prepare()
         listener = bind(options.host, options.port, or_next=not options.port_is_given)
-        async with _stores(data) as (writing, reading):
+        async with _stores(data) as (writing, reading), _erasing_pool(data) as erasing:
             await writing.run(lambda client: drive(migrate(making.migrations()), client))
             await bus.begin_after(await ClickHouseStore(writing).highest_offset(GENERATION))
-            await rebuild_from_log(bus, writing)
+            await making.rebuild(bus, writing)
             first_key = data.first_key()
             token = new_start_token()
             space = DiskSpace(data.root)
-            parts = _Parts(making, bus, space, writing, reading, KeyRing(data.keys, start_token=token), Vitals())
+            parts = _Parts(
+                making, bus, space, writing, reading, erasing, KeyRing(data.keys, start_token=token), Vitals()
+            )
             banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started)
             data.announce(banner.url, token)
             for line in banner.lines():
@@ -134,6 +141,7 @@ class _Parts:
     space: DiskSpace
     writing: ClickHousePool
     reading: ClickHousePool
+    erasing: ClickHousePool
     keys: KeyRing
     vitals: Vitals
 
@@ -163,6 +171,10 @@ class _Parts:
         )
         return standalone_app(ingest, query, self.health)
 
+    def eraser(self, data: DataFolder) -> Eraser:
+        """Erases what was deleted: the log has one partition, and this process owns it."""
+        return Eraser(self.erasing, ObstoreBlobs(data.blobs_url), system_clock, partitions=1)
+
     def health(self) -> Mapping[str, str]:
         """What the health page says."""
         return {"worker": "ok" if self.vitals.ready else "not reading", "disk": self.space.shortage() or "ok"}
@@ -180,6 +192,16 @@ async def _stores(data: DataFolder) -> AsyncIterator[tuple[ClickHousePool, Click
         writing.close()
 
 
+@asynccontextmanager
+async def _erasing_pool(data: DataFolder) -> AsyncIterator[ClickHousePool]:
+    """One more for erasure: rewriting takes its time, and must keep neither an insert nor Ctrl-C waiting."""
+    pool = ClickHousePool(data.store_dsn, threads=1, engine_config=data.engine_config)
+    try:
+        yield pool
+    finally:
+        pool.close_within(ERASING_END_SECONDS)
+
+
 async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket.socket, stop: asyncio.Event) -> None:
     """The API stops first, then the worker finishes what it has read; the log keeps the rest."""
     worker_stop = asyncio.Event()
@@ -192,6 +214,7 @@ async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket
     watching = {
         _ending(_prune(parts.bus), stop),
         _ending(watch_parts(parts.space, parts.reading), stop),
+        _ending(run_erasing(parts.eraser(options.data), lambda: True, stop), stop),
         _ending(parts.bus.until_broken(), stop, worker_stop),
     }
     try:

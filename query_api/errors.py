@@ -4,6 +4,7 @@ An unknown key is told before an unsupported method: a caller without a key lear
 """
 
 import logging
+import random
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from litestar.status_codes import (
     HTTP_503_SERVICE_UNAVAILABLE,
 )
 
+from ledger.counted_log import CountedLog
 from ledger.errors import (
     BusUnavailable,
     Invalid,
@@ -35,7 +37,7 @@ from query_api.schemas import ErrorBody
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 5
+RETRY_AFTER_SECONDS = (1, 5)  # at random, so that refused callers do not all come back at once
 
 AnyRequest = Request[Any, Any, Any]
 Answer = Response[ErrorBody]
@@ -72,6 +74,16 @@ def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
             return _refused(request, refused)
         return _answer(HTTP_405_METHOD_NOT_ALLOWED, "Method not allowed", dict(error.headers or {}))
 
+    counted = CountedLog(log)
+
+    def unavailable(_request: AnyRequest, error: Unavailable) -> Answer:
+        counted.warning("The store did not answer.", {"action": "store_unavailable", "detail": str(error)})
+        return _try_again("Not available at the moment, retry")
+
+    def bus_unavailable(_request: AnyRequest, error: BusUnavailable) -> Answer:
+        counted.warning("The bus did not confirm.", {"action": "bus_unavailable", "detail": str(error)})
+        return _try_again(f"The bus: {error}")
+
     return {
         MethodNotAllowedException: not_allowed,
         NotFoundException: _not_found,
@@ -83,8 +95,8 @@ def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
         NotFound: _not_found,
         TooExpensive: _too_expensive,
         NoBus: _no_bus,
-        BusUnavailable: _bus_unavailable,
-        Unavailable: _unavailable,
+        BusUnavailable: bus_unavailable,
+        Unavailable: unavailable,
         Misconfigured: _misconfigured,
         Exception: _unexpected,
     }
@@ -112,23 +124,13 @@ def _too_expensive(_request: AnyRequest, error: TooExpensive) -> Answer:
     return _answer(HTTP_422_UNPROCESSABLE_ENTITY, str(error))
 
 
-def _unavailable(_request: AnyRequest, error: Unavailable) -> Answer:
-    log.warning("The store did not answer.", extra={"action": "store_unavailable", "detail": str(error)})
-    return _try_again()
-
-
 def _no_bus(_request: AnyRequest, error: NoBus) -> Answer:
     return _answer(HTTP_503_SERVICE_UNAVAILABLE, str(error))
 
 
-def _bus_unavailable(_request: AnyRequest, error: BusUnavailable) -> Answer:
-    log.warning("The bus did not confirm.", extra={"action": "bus_unavailable", "detail": str(error)})
-    return _answer(HTTP_503_SERVICE_UNAVAILABLE, f"The bus: {error}", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
 def _misconfigured(_request: AnyRequest, error: Misconfigured) -> Answer:
     log.error("The key file cannot be read.", extra={"action": "misconfigured", "detail": str(error)})
-    return _try_again()
+    return _try_again("Not available at the moment, retry")
 
 
 def _wrong_form(_request: AnyRequest, error: ValidationException) -> Answer:
@@ -147,10 +149,9 @@ def _unexpected(request: AnyRequest, error: Exception) -> Answer:
     return _answer(HTTP_500_INTERNAL_SERVER_ERROR, "Internal server error")
 
 
-def _try_again() -> Answer:
-    return _answer(
-        HTTP_503_SERVICE_UNAVAILABLE, "Not available at the moment, retry", {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    )
+def _try_again(text: str) -> Answer:
+    seconds = str(random.randint(*RETRY_AFTER_SECONDS))
+    return _answer(HTTP_503_SERVICE_UNAVAILABLE, text, {"Retry-After": seconds})
 
 
 def _answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -15,6 +15,6 @@ class QuerySettings:
     server: ServerSection = field(default_factory=lambda: ServerSection(port=8002))
     caps: QueryCaps = field(default_factory=QueryCaps)
     bus: KafkaSection | None = None  # where events of admin requests go; without it those are answered 503
-    bus_hours: int = 7 * 24  # how long the bus keeps a report
+    bus_hours: int = 24  # how long the bus keeps a report
     threads: int = 4  # statements that run at the same time; further ones wait
     readiness_seconds: float = 1.5  # a store that has not answered by then counts as away

@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import Parameter, SkipValidation
 
 from ledger.bus import Position
+from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
 from ledger.keys import ALL_PROJECTS, Principal
 from query_api.errors import BadParameter
@@ -90,8 +91,14 @@ class StatusController(Controller):
         settled = await progress.settled_within(place, _seconds(wait))
         if not settled:
             return PositionStatus(position, "waiting")
-        dead = await reader.count(_dead_letters_at(place, caller))
-        return PositionStatus(position, "dead_letter" if dead else "visible")
+        deaths = await reader.rows(_deaths_at(place, caller))
+        if not deaths:
+            return PositionStatus(position, "visible")
+        replayed_to = await reader.rows(_replay_of(place, int(deaths[0][0])))
+        if not replayed_to:
+            return PositionStatus(position, "dead_letter")
+        again = Position(*replayed_to[0])
+        return PositionStatus(position, "visible" if await progress.is_settled(again) else "waiting")
 
 
 def _seconds(text: str | None) -> float:
@@ -104,12 +111,28 @@ def _seconds(text: str | None) -> float:
     return seconds
 
 
-def _dead_letters_at(place: Position, caller: Principal) -> Statement:
-    """Of the caller's own project: what others sent is none of its business."""
+def _deaths_at(place: Position, caller: Principal) -> Statement:
+    """After how many replays it died last. Of the caller's own project: what others sent is none of its business."""
     bound = Bound()
-    own = "1" if caller.project == ALL_PROJECTS else f"startsWith(key, {bound.value(caller.project + '/', 'String')})"
+    own = Reach(None if caller.project == ALL_PROJECTS else caller.project).clause(bound)
     return bound.statement(
-        f"SELECT count() FROM dead_letters FINAL WHERE generation = {bound.value(place.generation, 'UInt8')}"
+        f"SELECT replays FROM dead_letters WHERE {_at(place, bound)} AND {own} ORDER BY replays DESC LIMIT 1"
+    )
+
+
+def _replay_of(place: Position, replays: int) -> Statement:
+    """Where the copy is that was put on the bus after this death."""
+    bound = Bound()
+    return bound.statement(
+        "SELECT to_generation, to_partition, to_offset FROM dead_letter_replays"
+        f" WHERE {_at(place, bound)} AND replays = {bound.value(replays, 'UInt32')}"
+        " ORDER BY replayed_at DESC LIMIT 1"
+    )
+
+
+def _at(place: Position, bound: Bound) -> str:
+    return (
+        f"generation = {bound.value(place.generation, 'UInt8')}"
         f" AND partition = {bound.value(place.partition, 'UInt16')}"
-        f" AND offset = {bound.value(place.offset, 'UInt64')} AND {own}"
+        f" AND offset = {bound.value(place.offset, 'UInt64')}"
     )

@@ -38,6 +38,7 @@ class Parts:
     blobs: BlobStore
     price: Price
     retry: RetryPolicy
+    step: int = STEP
 
 
 class QuestionRefused(LedgerError):
@@ -49,7 +50,7 @@ async def delete_scope(scope: ScopeDeletion, lease: Lease, parts: Parts) -> list
     deletion = scope.deletion
     await _note(deletion, lease, parts)
     try:
-        await _delete_all(deletion, Portion(STEP, partitions=scope.partitions), lease, parts)
+        await _delete_all(deletion, Portion(parts.step, partitions=scope.partitions), lease, parts)
     except QuestionRefused as refusal:
         return [Rejected(scope.event.delivery, RejectCode.BODY_INVALID, str(refusal), type(refusal).__name__)]
     await _note_as_applied(deletion, lease, parts)
@@ -76,7 +77,7 @@ async def judge_late(reports: Sequence[Normalised], updates: Sequence[Update], l
         )
         await _store(before, lease, parts)
         ids: set[RecordId] = {event.envelope.record_id for event in concerned}
-        if await _delete_all(deletion, Portion(STEP, among=ids), lease, parts) and deletion.applied:
+        if await _delete_all(deletion, Portion(parts.step, among=ids), lease, parts) and deletion.applied:
             await _note_as_applied(deletion, lease, parts)
 
 

@@ -17,7 +17,7 @@ from ledger.bus import Delivery, committable, settled_by
 from ledger.failpoints import failpoint
 from ledger.store import RequestLogStore
 from workers.decoding import Rejected
-from workers.deleting import Parts, delete_scope, judge_late
+from workers.deleting import STEP, Parts, delete_scope, judge_late
 from workers.folding import Chunk, Fold, Price, fold
 from workers.normalising import Normalised, Update
 from workers.preparing import Prepared, prepare
@@ -39,6 +39,7 @@ class Deps:
     price: Price
     ceiling: Ceiling = field(default_factory=Ceiling)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    deleted_at_once: int = STEP  # records of a deletion that are folded together
 
 
 async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[], bool] = lambda: True) -> Receipt:
@@ -62,7 +63,7 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
 
 async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still_ours: Callable[[], bool]) -> Receipt:
     lease = Lease(part, still_ours)
-    parts = Parts(deps.store, deps.blobs, deps.price, deps.retry)
+    parts = Parts(deps.store, deps.blobs, deps.price, deps.retry, deps.deleted_at_once)
     await judge_late(prepared.reports, prepared.updates, lease, parts)
     changes = await _folded(deps, prepared.reports, prepared.updates)
     dead = [*prepared.rejected, *changes.rejected]

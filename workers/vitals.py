@@ -10,5 +10,6 @@ class Vitals:
 
     ready: bool = False  # reading: connected, with partitions of its own or waiting for some
     last_progress: datetime | None = None  # the last commit, or the last time that there was nothing to do
+    owned: frozenset[int] = frozenset()  # its partitions of the bus
     lag: int | None = None  # records on its partitions that are not committed
     failure: str | None = None  # what went wrong for good: this worker ends, and has to be started again

@@ -113,7 +113,7 @@ async def _refuse(
 
     A deletion stays in force. A tombstone that no delivery stands for cannot be given back: the worker stops.
     """
-    if not folded.carries:
+    if not folded.carries and not folded.patches:
         raise refusal
     updates = [patch for patch in folded.patches if not patch.deletes]
     if updates:

@@ -57,4 +57,11 @@ def show(data: Any, as_json: bool, text: Callable[[], str]) -> None:
 data_option = click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the standalone product."
 )
+accept_option = click.option(
+    "--accept-dead-letters",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Let N records go to the dead letters, however many they are of those that are read.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from deploy.commands.context import Failed, values
+from deploy.commands.context import Failed, accept_option, values
 from deploy.event_loop import run
 from deploy.services import (
     ingest_settings,
@@ -47,9 +47,11 @@ def query_api(host: str | None, port: int | None) -> None:
 @click.option(
     "--resume-after-loss", is_flag=True, help="Where Kafka has lost unread records: say which, and go on behind them."
 )
-def workers(host: str | None, port: int | None, resume_after_loss: bool) -> None:
+@accept_option
+def workers(host: str | None, port: int | None, resume_after_loss: bool, accept_dead_letters: int) -> None:
     """Read Kafka, normalise, price and write to ClickHouse. The port serves health checks."""
-    _run(worker_settings, partial(run_workers, resume_after_loss=resume_after_loss), host, port)
+    serve = partial(run_workers, resume_after_loss=resume_after_loss, accept_dead_letters=accept_dead_letters)
+    _run(worker_settings, serve, host, port)
 
 
 def _run(

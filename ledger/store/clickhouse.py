@@ -109,6 +109,16 @@ class ClickHousePool:
         for client in self._clients:
             client.close()
 
+    def close_within(self, seconds: float) -> bool:
+        """Close, unless a statement takes longer than this: then it ends with the process. Whether it is closed."""
+        try:
+            self._threads.submit(lambda: None).result(timeout=seconds)
+        except TimeoutError:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            return False
+        self.close()
+        return True
+
     def _discard(self) -> None:
         """Never use this thread's client again where a failed statement's output can stay behind in it.
 

@@ -34,6 +34,14 @@ _IDS = (
 """The records that a deletion took: each carries a delete patch at the deletion's own place."""
 
 
+DELETIONS_WITH_PROGRESS = (
+    "request_deletions FINAL LEFT JOIN (SELECT generation, partition, max(offset) + 1 AS reached FROM bus_progress"
+    " GROUP BY generation, partition) AS progress USING (generation, partition)"
+)
+IS_APPLIED = "(applied = 1 AND offset < reached)"
+"""Of a row of those: its partition shows nothing any more. A row is written first, what it says comes true after it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Erasable:
     """A deletion, as the one whose bytes are meant: its records carry a delete patch at its place."""
@@ -203,11 +211,11 @@ class Applied:
 def applied(client: Client, partitions: int) -> list[Applied]:
     """The deletions that every partition of the bus has applied and whose bytes are not known to be gone."""
     sql = (
-        "SELECT project, event_id, any(scope), any(what), groupArrayIf((generation, partition, offset), applied = 1)"
-        " FROM request_deletions FINAL WHERE (project, event_id) NOT IN"
+        "SELECT project, event_id, any(scope), any(what), groupArray((generation, partition, offset))"
+        f" FROM {DELETIONS_WITH_PROGRESS} WHERE (project, event_id) NOT IN"
         " (SELECT project, event_id FROM request_erasures FINAL WHERE erased_at IS NOT NULL)"
         " GROUP BY project, event_id"
-        " HAVING uniqExactIf(partition, applied = 1) >= if(any(scope) = 'id', 1, {partitions:UInt16})"
+        f" HAVING uniqExactIf(partition, {IS_APPLIED}) >= if(any(scope) = 'id', 1, {{partitions:UInt16}})"
         " ORDER BY min(accepted_at)"
     )
     found = client.query(sql, parameters={"partitions": partitions}).result_rows

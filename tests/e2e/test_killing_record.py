@@ -106,7 +106,7 @@ async def test_standalone_sets_it_aside_and_goes_on(tmp_path: Path) -> None:
     last = start_standalone(tmp_path, settings=ARMED)
     with ended(last.child):
         rows = last.access(key, SHOP).wait_for_requests(2)
-        assert {row["description"] for row in rows} == {"before", "after"}
+        assert {row["id"] for row in rows} == {an_id(A_TIME, number) for number in (1, 3)}
         last.stop()
     assert "killed_the_worker" in last.child.messages()
     assert not (data / "attempt").exists()

@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     lines: list[Line] = []
     for scenario in chosen:
-        runs = options.runs or (scenario.short_runs if options.short else scenario.runs)
+        runs = options.runs or (max(1, scenario.short_runs) if options.short else scenario.runs)
         line = run_scenario(scenario, runs, options.seed, options.out, short=options.short)
         lines.append(line)
         _note(f"{line.scenario:32} {line.result:18} {line.faults:4} faults  {line.seconds:6.1f} s")
@@ -60,7 +60,7 @@ def _chosen(options: argparse.Namespace) -> Sequence[Scenario]:
     if unknown:
         raise SystemExit(f"There is no scenario {', '.join(sorted(unknown))}: --list names them.")
     chosen = [one for one in known if not wanted or one.name in wanted]
-    return [one for one in chosen if one.short_runs or not options.short]
+    return [one for one in chosen if one.short_runs or one.name in wanted or not options.short]
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from tests.faults.cluster import Cluster
 from tests.faults.ledger_file import read_ledger
 from tests.faults.load import Load, LoadPlan
+from tests.faults.proxy import Link
 from tests.faults.runner import under_load
 from tests.faults.scenario import RunContext, RunReport
 from tests.faults.verdict import Result
@@ -18,7 +19,7 @@ CLUSTER_LOAD = LoadPlan(senders=6, per_second=60.0)
 """What two cores carry beside a broker, a store and the reading of everything."""
 
 RECOVERY_SECONDS = 90.0
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
 
 
 class NotRecoveredError(Exception):
@@ -43,11 +44,22 @@ class Hurting:
     def await_acknowledged(self, after: str) -> None:
         """Return once something new is acknowledged: what accepts has recovered."""
         before, began = self.load.acknowledged(), time.monotonic()
-        while self.load.acknowledged() <= before:
-            if time.monotonic() - began > RECOVERY_SECONDS:
-                raise NotRecoveredError(f"I8 liveness: nothing accepted for {RECOVERY_SECONDS:.0f} s after {after}")
-            time.sleep(_LOOK_SECONDS)
+        self.await_that(lambda: self.load.acknowledged() > before, f"anything was accepted after {after}")
         self.slowest_recovery = max(self.slowest_recovery, time.monotonic() - began)
+
+    def await_hurt(self, link: Link) -> None:
+        """Return once the link has hurt one more."""
+        before = link.hurt
+        self.await_that(lambda: link.hurt > before, "anything was tried on the link again")
+
+    def await_that(self, is_so: Callable[[], bool], what: str) -> None:
+        """Return once it is so; what ends by itself meanwhile is started again."""
+        give_up_at = time.monotonic() + RECOVERY_SECONDS
+        while not is_so():
+            if time.monotonic() > give_up_at:
+                raise NotRecoveredError(f"I8 liveness: {RECOVERY_SECONDS:.0f} s went by before {what}")
+            self.revive()
+            time.sleep(_LOOK_SECONDS)
 
     def revive(self) -> None:
         """Start what has ended by itself, as an orchestrator does, and say so."""
@@ -134,4 +146,4 @@ def _wrong_answers(statuses: Counter[int | None], may_answer: Collection[int] | 
 def _dead_letters(cluster: Cluster) -> list[str]:
     """No fault of these scenarios is a fault of the data."""
     count = cluster.dead_letters()
-    return [f"I1 loss: {count} dead letters on the bus, although no report was at fault"] if count else []
+    return [f"I1 loss: {count} dead letters, although no report was at fault"] if count else []

@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from tests.faults.bodies import cost_of
 from tests.faults.reading import ProjectReading, Row
 from tests.faults.sent import payload_sha
-from tests.faults.told import Choice, Event, choices
+from tests.faults.told import Choice, Event
 
 _NAMES = {"model": "model_requested"}
 """Where the API's name of a field is another one than that of `expects`."""
@@ -51,12 +51,11 @@ def faults_of_singles(project: str, reading: ProjectReading) -> Iterator[str]:
             yield f"I3 once: {id_} of {project} differs between list and single call in {sorted(differing)}"
 
 
-def faults_of_row(event: Event, updates: Sequence[Event], dead: set[str], row: Row, listed: Row) -> Iterator[str]:
-    """I4 and I5: the row is the fold of what was sent for it."""
+def faults_of_row(event: Event, chosen: Mapping[str, Choice], row: Row, listed: Row) -> Iterator[str]:
+    """I4 and I5: the row is the fold of what was sent for it. `chosen`: what its updates make right."""
     tag, sent = event.first.tag, event.first
     if event.record_ids and row["id"] not in event.record_ids:
         yield f"I5 content: {tag} was called {sorted(event.record_ids)} and is {row['id']}"
-    chosen = choices(updates, dead)
     unknown = chosen.keys() - _KNOWN_FIELDS
     if unknown:
         raise ValueError(f"the oracle cannot fold updates of {sorted(unknown)}")

@@ -1,17 +1,12 @@
 """ClickHouse is unwell: gone, frozen, refusing, or its answer is lost. None of it is a fault of the data."""
 
-import time
 from functools import partial
 
-from tests.faults.cluster_run import Hurting, NotRecoveredError, run_on_cluster
+from tests.faults.cluster_run import Hurting, run_on_cluster
 from tests.faults.freezing import frozen
 from tests.faults.proxy import HALF_CLOSE, PASS, REFUSE, RESET, STALL, Behaviour, cut, http_answer, latency
 from tests.faults.scenario import RunContext, RunReport, Scenario
-
-INSERTS = b"insert_deduplication_token"
-"""In the first line of every insert of ours, and of nothing else."""
-
-_HURT_SECONDS = 60.0
+from tests.faults.store_errors import INSERTS, store_error
 
 
 def kill_store(context: RunContext) -> RunReport:
@@ -42,11 +37,6 @@ def freeze_store(context: RunContext) -> RunReport:
     return run_on_cluster(context, hurt)
 
 
-def _error(code: int, text: str, status: int = 500) -> Behaviour:
-    body = f"Code: {code}. DB::Exception: {text}\n".encode()
-    return http_answer(status, body, "Content-Type: text/plain", f"X-ClickHouse-Exception-Code: {code}")
-
-
 REFUSALS = (
     ("nobody listens", REFUSE),
     ("connections are reset", RESET),
@@ -54,12 +44,15 @@ REFUSALS = (
     ("instead of answers the stream ends", HALF_CLOSE),
     ("everything is half a second late", latency(0.5)),
     ("503 of a proxy on the way", http_answer(503, b"no upstream\n", "Content-Type: text/plain")),
-    ("241, memory limit", _error(241, "Memory limit (total) exceeded. (MEMORY_LIMIT_EXCEEDED)")),
-    ("252, too many parts", _error(252, "Too many parts (3000) in table. Merges are slower than inserts.")),
-    ("202, too many queries", _error(202, "Too many simultaneous queries. Maximum: 100.")),
-    ("242, read-only", _error(242, "Table is in readonly mode. (TABLE_IS_READ_ONLY)")),
-    ("516, the password is wrong", _error(516, "default: Authentication failed. (AUTHENTICATION_FAILED)", 403)),
-    ("497, the right was taken away", _error(497, "default: Not enough privileges. (ACCESS_DENIED)", 403)),
+    ("241, memory limit", store_error(241, "Memory limit (total) exceeded. (MEMORY_LIMIT_EXCEEDED)")),
+    ("252, too many parts", store_error(252, "Too many parts (3000) in table. Merges are slower than inserts.")),
+    ("202, too many queries", store_error(202, "Too many simultaneous queries. Maximum: 100.")),
+    ("242, read-only", store_error(242, "Table is in readonly mode. (TABLE_IS_READ_ONLY)")),
+    (
+        "516, the password is wrong",
+        store_error(516, "default: Authentication failed. (AUTHENTICATION_FAILED)", status=403),
+    ),
+    ("497, the right was taken away", store_error(497, "default: Not enough privileges. (ACCESS_DENIED)", status=403)),
 )
 
 
@@ -87,8 +80,7 @@ def lose_answers(context: RunContext) -> RunReport:
             keep, times = context.random.choice((0, 0, 9, 60)), context.random.randint(1, 3)
             _lose(hurting, cut(keep, only=INSERTS, times=times))
             context.fault(f"{times} answers to inserts cut after {keep} bytes", times)
-            hurting.pause(0.0, 0.5)
-            hurting.revive()
+            _await_batch(hurting)
 
     return run_on_cluster(context, hurt)
 
@@ -96,12 +88,13 @@ def lose_answers(context: RunContext) -> RunReport:
 def _lose(hurting: Hurting, behaviour: Behaviour) -> None:
     link = hurting.cluster.store_link
     link.behave(behaviour)
-    give_up_at = time.monotonic() + _HURT_SECONDS
-    while link.behaviour != PASS:
-        if time.monotonic() > give_up_at:
-            raise NotRecoveredError(f"I8 liveness: no insert was tried again within {_HURT_SECONDS:.0f} s")
-        hurting.revive()
-        time.sleep(0.01)
+    hurting.await_that(lambda: link.behaviour == PASS, "inserts were tried again")
+
+
+def _await_batch(hurting: Hurting) -> None:
+    """Until a batch is stored whole: else the next cut would hit the same one, whose pauses grow with each attempt."""
+    before = hurting.cluster.settled()
+    hurting.await_that(lambda: hurting.cluster.settled() > before, "a batch was stored")
 
 
 _scenario = partial(Scenario, runs=1, short_runs=0, control=False)

@@ -21,6 +21,7 @@ from tests.faults.standalone import PART, StandaloneTarget
 
 _ROOT = Path(__file__).parents[2]
 _ROUNDS = 10
+_SHORT_ROUNDS = 2
 _TRIES = 8
 _END_SECONDS = 60.0
 _DEAD_LETTERS = 0.3
@@ -40,7 +41,7 @@ class Window:
 
 
 def _run(window: Window, context: RunContext) -> RunReport:
-    return _crash(context, window.make, [window] * _ROUNDS, window.plan)
+    return _crash(context, window.make, [window] * (_SHORT_ROUNDS if context.short else _ROUNDS), window.plan)
 
 
 def _in_a_row(context: RunContext) -> RunReport:
@@ -54,7 +55,7 @@ def _crash(context: RunContext, make: Callable[[Path], Target], turns: Sequence[
     target = make(context.data)
     try:
         target.start()
-        return under_load(context, target, partial(_rounds, context, target, turns), plan)
+        return under_load(context, target, partial(_rounds, context, target, turns), plan, kills_worker=True)
     finally:
         target.close()
 

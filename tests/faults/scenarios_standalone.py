@@ -26,7 +26,7 @@ def _hurt_again_and_again(context: RunContext, *signals: signal.Signals) -> RunR
     target = StandaloneTarget(context.data)
     try:
         target.start()
-        return under_load(context, target, partial(_rounds, context, target, signals))
+        return under_load(context, target, partial(_rounds, context, target, signals), kills_worker=True)
     finally:
         target.close()
 

@@ -2,8 +2,10 @@
 
 from signal import SIGTERM
 
-from tests.faults.cluster_run import ClusterPlan, Hurting, run_on_cluster
+from tests.faults.cluster_run import ClusterPlan, Hurting, NotRecoveredError, run_on_cluster
+from tests.faults.proxy import PASS
 from tests.faults.scenario import RunContext, RunReport, Scenario
+from tests.faults.store_errors import INSERTS, store_error
 
 _END_SECONDS = 60.0
 
@@ -21,6 +23,28 @@ def kill_workers(context: RunContext) -> RunReport:
             hurting.cluster.restart(name)
 
     return run_on_cluster(context, hurt, ClusterPlan(workers=workers))
+
+
+def kill_workers_while_inserts_fail(context: RunContext) -> RunReport:
+    """The store reads but takes nothing, and meanwhile the worker is killed from outside, again and again.
+
+    Each time it dies while it tries the same records, which are not at fault: none may become a dead letter.
+    """
+
+    def hurt(hurting: Hurting) -> None:
+        link = hurting.cluster.store_link
+        hurting.pause(1.0, 2.0)
+        link.behave(store_error(252, "Too many parts (3000) in table. Merges are slower.", only=INSERTS))
+        context.fault("inserts fail: 252, too many parts")
+        for _ in range(8):
+            hurting.await_hurt(link)
+            hurting.cluster.kill("workers")
+            context.fault("killed workers")
+            hurting.cluster.restart("workers")
+        hurting.await_hurt(link)
+        link.behave(PASS)
+
+    return run_on_cluster(context, hurt)
 
 
 def kill_ingest(context: RunContext) -> RunReport:
@@ -48,13 +72,21 @@ def end_in_good_order(context: RunContext) -> RunReport:
             context.fault(f"SIGTERM to {name}")
             code = hurting.cluster.wait_ended(name, _END_SECONDS)
             if code != 0:
-                raise AssertionError(f"{name} ended with {code} after SIGTERM")
+                raise NotRecoveredError(f"P2: {name} ended with {code} after SIGTERM")
             hurting.cluster.restart(name)
 
     return run_on_cluster(context, hurt, ClusterPlan(workers=2, may_answer=(503,)))
 
 
 SCENARIOS = (
+    Scenario(
+        "workers-killed-inserts-fail",
+        "kill -9 of the worker, again and again, while inserts fail; no dead letters",
+        1,
+        0,
+        control=False,
+        run=kill_workers_while_inserts_fail,
+    ),
     Scenario("workers-killed", "kill -9 of a worker at random, under load", 5, 0, control=False, run=kill_workers),
     Scenario("ingest-killed", "kill -9 of ingest-api at random, under load", 1, 0, control=False, run=kill_ingest),
     Scenario(

@@ -5,6 +5,7 @@ The proof: a text is searched for in every file of the engine's folder. It is fo
 """
 
 import gzip
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,7 @@ from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.events import a_delivery
 from workers.decoding import RejectCode, Rejected
 from workers.drivers.dead_letters import TableQuarantine
-from workers.erasing import Eraser, ErasingPlan
+from workers.drivers.erasing import Eraser, ErasingPlan
 
 T = TypeVar("T")
 
@@ -102,6 +103,7 @@ class Place:
             insert(client, "request_deletions", DELETION_COLUMNS, [deletion], f"{deletion.position}{deletion.applied}")
 
         await self.pool.run(write)
+        await self.store.insert_progress([deletion.position])
         if ids:
             await self.store.insert_patches([a_patch(id_, DELETED_AT, kind, "{}") for id_ in ids], "deletes")
             await self.add(*(a_tombstone(id_) for id_ in ids), token="tombstones")
@@ -119,8 +121,19 @@ class Place:
         return (await self.pool.run(lambda client: client.query(sql))).result_rows[0][0]
 
     def files_with(self, text: str) -> list[Path]:
-        folder = Path(urlsplit(self.dsn).path)
-        return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+        return [path for path in _files(Path(urlsplit(self.dsn).path)) if text.encode() in _bytes(path)]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Everything below the folder; what the engine removes meanwhile may be missing."""
+    return [Path(at) / name for at, _, names in os.walk(folder) for name in names]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # it left the disk since it was found
+        return b""
 
 
 def a_patch(of: RecordId, at: Position, kind: Kind, body: str) -> Patch:
@@ -208,6 +221,17 @@ async def test_nothing_is_erased_before_every_partition_has_applied_it(place: Pl
     assert await place.eraser(partitions=2).sweep() == []
     await place.delete(position=Position(1, 1, 7), applied=True)
     assert len(await place.eraser(partitions=2).sweep()) == 1
+
+
+async def test_nothing_is_erased_before_the_batch_of_the_deletion_is_written(place: Place) -> None:
+    await place.add(a_row(ANN, "text"))
+    await place.delete(ANN, scope=Scope.ID, what=ANN)
+    await place.pool.run(lambda client: client.command("TRUNCATE TABLE bus_progress"))
+    assert await place.eraser().sweep() == []
+    await place.store.insert_progress([replace(DELETED_AT, offset=DELETED_AT.offset - 1)])
+    assert await place.eraser().sweep() == []
+    await place.store.insert_progress([DELETED_AT])
+    assert len(await place.eraser().sweep()) == 1
 
 
 async def test_by_id_the_records_own_partition_is_enough(place: Place) -> None:
@@ -333,12 +357,13 @@ async def test_a_sweep_that_is_cut_short_anywhere_is_finished_by_the_next(place:
     while True:
         pool = CutPool(place.dsn, cut)
         try:
-            await place.eraser(pool=pool).sweep()
+            (state,) = await place.eraser(pool=pool).sweep()
             break
         except Cut:
             cut += 1
         finally:
             pool.close()
     assert cut > 5
-    await place.sweep_until_erased()
+    if state.erased_at is None:
+        await place.sweep_until_erased()
     assert [place.files_with(text) for text in (row, update, letter)] == [[], [], []]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,24 @@ async def test_a_dead_letter_is_told_to_its_own_project_only(service: QueryServi
     assert await status_of(service, place.text, wait="5") == "dead_letter"
     assert await status_of(service, place.text, service.keys.bank) == "visible"
     assert await status_of(service, place.text, service.keys.everything) == "dead_letter"
+
+
+async def test_a_dead_letter_that_was_replayed_is_visible_once_its_copy_is_settled(service: QueryService) -> None:
+    place, copy = Position(1, 5, 4), Position(1, 5, 9)
+    delivery = Delivery(place, b"shop/0190a0b0-0000-7000-8000-000000000001", None, b"{")
+    quarantine = TableQuarantine(service.pool, system_clock, "test")
+    await quarantine.put([Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, "x")])
+    await service.store.insert_progress([place])
+    assert await status_of(service, place.text, wait="5") == "dead_letter"
+    mark = f"INSERT INTO dead_letter_replays VALUES (1, 5, 4, 0, now64(3), 1, 5, {copy.offset})"
+    await service.pool.run(lambda client: client.command(mark))
+    assert await status_of(service, place.text) == "waiting"
+    await service.store.insert_progress([copy])
+    assert await status_of(service, copy.text, wait="5") == "visible"
+    assert await status_of(service, place.text) == "visible"
+    died_again = replace(delivery, replayed_at=copy, replays=1)
+    await quarantine.put([Rejected(died_again, RejectCode.ENVELOPE_UNREADABLE, "x")])
+    assert await status_of(service, place.text) == "dead_letter"
 
 
 async def test_a_key_that_only_writes_may_ask_too(service: QueryService) -> None:

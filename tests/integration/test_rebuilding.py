@@ -78,9 +78,9 @@ def keyed(text: str) -> RecordId:
 
 def events() -> Iterator[Delivery]:
     """One of every kind of event that leaves something in the store, and some that leave little."""
-    plain = [an_id(A_TIME + number, number) for number in range(40)]
+    plain = [an_id(A_TIME, number) for number in range(40)]
     for id_ in plain[:10]:
-        yield a_delivery({"reqPayload": {"model": "gpt-4o"}}, record_id=id_, created_at=A_TIME)
+        yield a_delivery({"reqPayload": {"model": "gpt-4o"}}, record_id=id_)
     for id_ in plain[10:20]:
         yield an_entry({"description": "first"}, record_id=id_)
         yield an_update_of(id_, {"description": "second"}, event_id=EventId(an_id(A_TIME, hash(id_) & 0xFFFF)))
@@ -132,7 +132,7 @@ async def test_whatever_is_lost_is_there_again(full: Standalone, caplog: pytest.
 
 async def test_an_older_state_of_a_row_is_noticed(full: Standalone) -> None:
     before = await full.content()
-    id_ = an_id(A_TIME + 10, 10)
+    id_ = an_id(A_TIME, 10)
     await full.publish(an_update_of(id_, {"description": "third"}, event_id=EventId(an_id(A_TIME, 77_777))))
     await full.work()
     after = await full.content()
@@ -157,20 +157,23 @@ async def test_a_deleted_row_is_accounted_for_by_its_tombstone(full: Standalone)
 
 
 async def test_a_replayed_dead_letter_counts_where_it_was_accepted(standalone: Standalone) -> None:
-    event = an_entry({"description": "again"}, offset=1)
+    event = an_entry({"description": "again"}, offset=2)
     replayed = Delivery(event.position, event.key, event.envelope, event.body, replay_headers(event.position, 1))
-    await standalone.publish(an_entry({"description": "another"}, record_id=an_id(A_TIME, 5)), replayed)
+    another = an_entry({"description": "another"}, record_id=an_id(A_TIME, 5))
+    await standalone.publish(another, a_delivery(b"no JSON"), replayed)
     await standalone.work()
     assert (await rebuild_from_log(standalone.log, standalone.pool)).missing == 0
     await standalone.command("TRUNCATE TABLE request_logs")
-    assert (await rebuilt(standalone)).missing == 2
+    await rebuilt(standalone)
+    assert len((await standalone.content())["request_logs"]) == 2
 
 
 async def test_all_that_the_log_holds_is_looked_at_for_as_long_as_something_is_missing(
     standalone: Standalone,
 ) -> None:
     count = CHECKED_RECORDS + 3000
-    batch = [an_entry(record_id=an_id(A_TIME + number, number)) for number in range(count)]
+    times = range(A_TIME, A_TIME + count)
+    batch = [an_entry(record_id=an_id(time, time - A_TIME), created_at=time) for time in times]
     records = [Record(event.key or b"", event.envelope or b"", event.body or b"") for event in batch]
     await standalone.log._in(standalone.log._writer_thread, standalone.log._append, records)
     await standalone.work()

@@ -1,6 +1,8 @@
-"""The model of identity, updates and order: crashes between any two writes, redelivery, zombies, retries, dead letters.
+"""The model of identity, updates, deletions and order: crashes between any two writes, redelivery, zombies, retries,
+dead letters.
 
-Whatever happens, once everything was processed each record is visible once, and is the fold of its accepted events.
+Whatever happens, once everything was processed each record is visible once, and is the fold of its accepted events;
+what was deleted is never visible again.
 """
 
 import asyncio
@@ -15,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ledger.bus import Delivery, Position
 from ledger.ids import EventId, ProjectId, RecordId, keyed_id, plain_id
 from ledger.report import Envelope, Kind, bus_key, encode
-from ledger.request_log import RequestLog
+from ledger.request_log import Bodies, RequestLog
+from ledger.store import Identity
 from tests.support.recording import Crash, RememberingBlobs, RememberingQuarantine, RememberingStore
 from workers.decoding import RejectCode
 from workers.deriving import Derived
@@ -45,7 +48,12 @@ BODIES = st.fixed_dictionaries(
         ),
     },
 )
-FIELDS = ("model", "duration", "initiator", "description", "metadata", "cost", "response_data")
+CRASHES = st.none() | st.integers(0, 9)
+SCOPES: list[dict[str, object]] = [
+    {"user_id": "user:1"},
+    {"user_id": "user:2"},
+    {"filter": {"combinator": "and", "rules": [{"field": "model", "operator": "=", "value": "claude-3"}]}},
+]
 
 
 def priced(derived: Derived) -> RequestLog:
@@ -63,6 +71,24 @@ class Event:
     envelope: Envelope
     body: dict[str, object]
     held: bool = False  # in the dead letters: its position is not read until it is replayed
+    was_held: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        """Whose record it is about."""
+        return PROJECT, self.envelope.record_id
+
+    @property
+    def at(self) -> int:
+        """Its place in the order of acceptance."""
+        return self.delivery.position.offset
+
+    @property
+    def judged(self) -> tuple[str, object]:
+        """Of a deletion by scope: the field that it looks at, and the value."""
+        if "user_id" in self.body:
+            return "initiator", self.body["user_id"]
+        return "model", self.body["filter"]["rules"][0]["value"]  # type: ignore[index]
 
 
 @dataclass
@@ -83,9 +109,11 @@ class FoldingMachine(RuleBasedStateMachine):
         self.quarantine = RememberingQuarantine()
         deps = Deps(store=self.store, blobs=RememberingBlobs(), quarantine=self.quarantine, price=priced)
         deps.ceiling.min_sample = 10**9
+        deps.deleted_at_once = 2
         self.process = partial(process, deps)
         self.cursor = 0
-        self.versions: dict[tuple[ProjectId, RecordId], int] = {}
+        self.versions: dict[Identity, int] = {}
+        self.gone: set[Identity] = set()
         self.now = 1_700_000_000_000
 
     @rule(body=BODIES)
@@ -101,20 +129,30 @@ class FoldingMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), body=BODIES, key=st.sampled_from([None, "k", "l"]))
     def update(self, data: st.DataObject, body: dict[str, object], key: str | None) -> None:
-        known = [*self.oracle.plain_ids, keyed_id("a", SECRET), keyed_id("b", SECRET), plain_id(1, SECRET)]
-        record_id = data.draw(st.sampled_from(known))
+        record_id = data.draw(st.sampled_from(self._known_ids()))
         event_id = keyed_id(f"update:{key}", SECRET) if key else plain_id(self.now, SECRET)
         self._accept(Kind.LOG_UPDATE, record_id, EventId(event_id), body)
 
+    @rule(data=st.data(), key=st.sampled_from([None, "k"]))
+    def delete(self, data: st.DataObject, key: str | None) -> None:
+        record_id = data.draw(st.sampled_from(self._known_ids()))
+        event_id = keyed_id(f"delete:{key}", SECRET) if key else plain_id(self.now, SECRET)
+        self._accept(Kind.RECORD_DELETE, record_id, EventId(event_id), {})
+
+    @rule(body=st.sampled_from(SCOPES))
+    def delete_by_scope(self, body: dict[str, object]) -> None:
+        event_id = plain_id(self.now, SECRET)
+        self._accept(Kind.SCOPE_DELETE, event_id, EventId(event_id), body)
+
     @precondition(lambda self: self.cursor < len(self.oracle.events))
-    @rule(size=st.integers(1, 6), crash_before=st.none() | st.integers(0, 4))
+    @rule(size=st.integers(1, 6), crash_before=CRASHES)
     def process_a_chunk(self, size: int, crash_before: int | None) -> None:
         end = min(self.cursor + size, len(self.oracle.events))
         if self._process(range(self.cursor, end), crash_before):
             self.cursor = end
 
     @precondition(lambda self: self.cursor > 0)
-    @rule(data=st.data(), crash_before=st.none() | st.integers(0, 4))
+    @rule(data=st.data(), crash_before=CRASHES)
     def a_zombie_writes_an_old_chunk_again(self, data: st.DataObject, crash_before: int | None) -> None:
         start = data.draw(st.integers(0, self.cursor - 1))
         self._process(range(start, data.draw(st.integers(start + 1, self.cursor))), crash_before)
@@ -127,33 +165,54 @@ class FoldingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.cursor < len(self.oracle.events))
     @rule()
     def the_next_event_goes_to_the_dead_letters(self) -> None:
-        self.oracle.events[self.cursor].held = True
+        self.oracle.events[self.cursor].held = self.oracle.events[self.cursor].was_held = True
         self.cursor += 1
 
     @precondition(lambda self: any(event.held for event in self.oracle.events))
-    @rule(data=st.data())
-    def a_dead_letter_is_replayed(self, data: st.DataObject) -> None:
-        held = [at for at, event in enumerate(self.oracle.events) if event.held]
-        at = data.draw(st.sampled_from(held))
-        self.oracle.events[at].held = False
-        assert self._process(range(at, at + 1), None)
+    @rule(data=st.data(), crash_before=CRASHES)
+    def a_dead_letter_is_replayed(self, data: st.DataObject, crash_before: int | None) -> None:
+        held = [event for event in self.oracle.events if event.held]
+        self._replay(data.draw(st.sampled_from(held)), crash_before)
 
     @invariant()
     def versions_never_go_back(self) -> None:
-        for identity, row in self.store.visible().items():
+        for identity, row in self.store.all_rows().items():
             assert row.version >= self.versions.get(identity, 0)
             self.versions[identity] = row.version
+
+    @invariant()
+    def what_was_deleted_is_never_seen_again(self) -> None:
+        rows = self.store.all_rows()
+        self.gone |= {identity for identity, row in rows.items() if row.is_deleted}
+        for identity in self.gone:
+            row = rows[identity]
+            assert row.is_deleted
+            assert (row.user_id, row.model_requested, row.description, row.metadata, row.cost) == (None,) * 3 + (
+                (),
+                None,
+            )
+            assert row.bodies == Bodies()
+
+    @invariant()
+    def a_deletion_that_was_read_is_in_force(self) -> None:
+        visible = self.store.visible()
+        for event in self.oracle.events[: self.cursor]:
+            if event.envelope.kind is Kind.RECORD_DELETE and not event.held:
+                assert event.identity not in visible
 
     def teardown(self) -> None:
         if not hasattr(self, "oracle"):
             return
-        for at, event in enumerate(self.oracle.events):
+        for event in self.oracle.events:
             if event.held:
-                event.held = False
-                self._process(range(at, at + 1), None)
+                self._replay(event, None)
         self._process(range(self.cursor, len(self.oracle.events)), None)
+        self.what_was_deleted_is_never_seen_again()
         visible = self.store.visible()
         expected = self._expected()
+        for identity in list(expected):
+            if self._must_be_gone(identity):
+                del expected[identity]
         assert visible.keys() == expected.keys()
         for identity, fields in expected.items():
             _compare(visible[identity], fields)
@@ -161,7 +220,7 @@ class FoldingMachine(RuleBasedStateMachine):
     def _accept(self, kind: Kind, record_id: RecordId, event_id: EventId, body: dict[str, object]) -> None:
         self.now += 1
         envelope = Envelope(
-            version=1,
+            version=2,
             record_id=record_id,
             event_id=event_id,
             kind=kind,
@@ -175,9 +234,22 @@ class FoldingMachine(RuleBasedStateMachine):
         delivery = Delivery(position, bus_key(PROJECT, record_id), encode(envelope), raw)
         self.oracle.events.append(Event(delivery, envelope, body))
 
+    def _known_ids(self) -> list[RecordId]:
+        return [*self.oracle.plain_ids, keyed_id("a", SECRET), keyed_id("b", SECRET), plain_id(1, SECRET)]
+
+    def _replay(self, event: Event, crash_before: int | None) -> None:
+        """Read behind all that is on the bus, with the place of its acceptance; after a crash, once more."""
+        again = replace(event.delivery, replayed_at=Position(1, 0, 10**6))
+        if not self._stored([again], crash_before):
+            assert self._stored([again], None)
+        event.held = False
+
     def _process(self, offsets: range, crash_before: int | None) -> bool:
         """Whether the chunk was processed; a crash leaves what was written before it."""
         chunk = [self.oracle.events[at].delivery for at in offsets if not self.oracle.events[at].held]
+        return self._stored(chunk, crash_before)
+
+    def _stored(self, chunk: list[Delivery], crash_before: int | None) -> bool:
         self.store.crash_before = crash_before
         try:
             asyncio.run(self.process(chunk))
@@ -187,10 +259,51 @@ class FoldingMachine(RuleBasedStateMachine):
             self.store.crash_before = None
         return True
 
-    def _expected(self) -> dict[tuple[ProjectId, RecordId], dict[str, object]]:
+    def _must_be_gone(self, identity: Identity) -> bool:
+        """Whether the record is deleted; checks that each scope's deletion took what it means and nothing else."""
+        mine = [event for event in self.oracle.events if event.identity == identity]
+        gone = any(event.envelope.kind is Kind.RECORD_DELETE for event in mine)
+        for scope in self.oracle.events:
+            if scope.envelope.kind is Kind.SCOPE_DELETE:
+                taken = (identity, scope.delivery.position) in self.store.patched
+                gone = gone or taken
+                verdict = self._judged(scope, mine)
+                assert verdict is not False or not taken, "it deleted what it does not mean"
+                assert verdict is not True or gone, "it left what it means"
+        return gone
+
+    def _judged(self, scope: Event, mine: list[Event]) -> bool | None:
+        """Whether the scope means the record of these events; None where that hangs on when it was judged."""
+        name, wanted = scope.judged
+        reports = [event for event in mine if event.envelope.kind is Kind.LOG_INSERT and self._makes_the_record(event)]
+        if not reports or reports[0].at > scope.at:
+            return False
+        base = {"model": "gpt-4o", **reports[0].body}.get(name)
+        before = [event for event in mine if event.at < scope.at and event.envelope.kind is Kind.LOG_UPDATE]
+        values = [event.body[name] for event in before if event.body.get(name) is not None]
+        moved_on = scope.was_held and any(event.at > scope.at for event in mine)
+        if all(value == wanted for value in (base, *values)):
+            return None if moved_on else True
+        if all(value != wanted for value in (base, *values)):
+            return False
+        if scope.was_held or any(event.was_held for event in mine):
+            return None
+        seen: set[EventId] = set()
+        for event in before:
+            if event.delivery.position in self.quarantine.dead or event.envelope.event_id in seen:
+                continue
+            seen.add(event.envelope.event_id)
+            base = event.body[name] if event.body.get(name) is not None else base
+        return base == wanted
+
+    def _makes_the_record(self, event: Event) -> bool:
+        first_stored = {entry.position for entry in self.store.entries.values()}
+        return event.envelope.record_id[14] != "8" or event.delivery.position in first_stored
+
+    def _expected(self) -> dict[Identity, dict[str, object]]:
         """The fold, written in the plainest way: the record's own fields, then every update over it in order."""
         first_stored = {entry.position for entry in self.store.entries.values()}
-        rows: dict[tuple[ProjectId, RecordId], dict[str, object]] = {}
+        rows: dict[Identity, dict[str, object]] = {}
         for event in self.oracle.events:
             is_keyed = event.envelope.record_id[14] == "8"
             if event.envelope.kind is Kind.LOG_INSERT and (not is_keyed or event.delivery.position in first_stored):

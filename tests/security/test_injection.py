@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -137,8 +137,8 @@ OPERATORS = ["=", "!=", "contains", "beginsWith", "endsWith", "doesNotContain", 
 async def test_a_hostile_word_finds_the_rows_that_say_it(word: str, words: Words) -> None:
     await agrees(words, Asked(user_id=word))
     await agrees(words, Asked(search=word))
-    for field in TEXT_FIELDS:
-        await agrees(words, Asked(filter=group(field, "contains", word)))
+    rules = [{"field": field, "operator": "contains", "value": word} for field in TEXT_FIELDS]
+    await agrees(words, Asked(filter={"combinator": "and", "rules": rules}))
     await agrees(words, Asked(filter=group("user_id", "in", [word, "' OR '1'='1"])))
 
 
@@ -147,7 +147,7 @@ COMPOSED = st.lists(PIECES, min_size=1, max_size=3).map("".join)
 
 
 @settings(
-    max_examples=int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "80")),
+    max_examples=int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "50")),
     deadline=None,
     phases=[Phase.generate],
     print_blob=True,
@@ -160,7 +160,7 @@ async def test_whatever_is_composed_of_them_finds_what_the_model_finds(
 
 
 PARAMETERS = [parameter.name for parameter in LIST_PARAMETERS]
-AS_PARTS_OF_A_FILTER = [
+AS_PARTS_OF_A_FILTER: list[Callable[[str], Any]] = [
     lambda word: {word: "x"},
     lambda word: {"user_id": {word: word}},
     lambda word: group(word, "=", "x"),
@@ -179,14 +179,12 @@ AS_PARTS_OF_A_FILTER = [
 
 @pytest.mark.parametrize("name", PARAMETERS)
 async def test_a_hostile_word_in_any_parameter_is_answered_cleanly(name: str, words: Words) -> None:
+    others = {"cursor": ""} if name in {"limit", "from", "to"} else {}
     async with words.service.http() as client:
         for word in HOSTILE:
-            for more in ({}, {"cursor": ""}) if name not in {"cursor", "view"} else ({},):
-                query = more | {name: word}
-                answer = await client.get(
-                    "/api/v1/requests", params=query, headers={"Authorization": words.service.keys.shop}
-                )
-                is_clean(answer, word)
+            query = others | {name: word}
+            headers = {"Authorization": words.service.keys.shop}
+            is_clean(await client.get("/api/v1/requests", params=query, headers=headers), word)
 
 
 @pytest.mark.parametrize("part", range(len(AS_PARTS_OF_A_FILTER)))
@@ -213,3 +211,16 @@ async def test_bytes_that_are_no_text_are_answered_cleanly(words: Words) -> None
 async def test_after_all_of_this_every_row_is_still_there(words: Words) -> None:
     assert len(await words.service.ids(pageSize="1000")) == len(HOSTILE)
     assert len(await words.service.ids(words.service.keys.bank, pageSize="1000")) == len(HOSTILE)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Code: 62. DB::Exception: Syntax error: failed at position 9",
+        "SELECT id FROM request_logs",
+        'File "a.py", line 1',
+    ],
+)
+def test_what_looks_for_traces_of_the_engine_would_find_them(told: str) -> None:
+    with pytest.raises(AssertionError):
+        is_clean(httpx.Response(400, json={"error": told}), "a question")

@@ -22,7 +22,7 @@ from tests.support.listing_strategies import FILTERS, RULES, TEXTS_STORED, WORDS
 from tests.support.query_service import QueryService, query_service
 
 EXAMPLES = settings(
-    max_examples=int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "40")),
     deadline=None,
     phases=[Phase.generate],
     print_blob=True,
@@ -78,7 +78,7 @@ def projects(chdb_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 async def _with_cursors(service: QueryService, logs: list[RequestLog]) -> TwoProjects:
-    ids = {name: [log.id for log in logs if log.project == name] for name in SECRET}
+    ids = {name: [str(log.id) for log in logs if log.project == name] for name in SECRET}
     two = TwoProjects(service, ids, {name: [] for name in SECRET})
     for name in SECRET:
         for limit in ("1", "5"):
@@ -188,3 +188,10 @@ def test_every_reading_endpoint_is_asked_here() -> None:
 def test_the_rows_are_such_that_the_other_project_could_be_found(projects: TwoProjects) -> None:
     assert all(len(ids) > 10 for ids in projects.ids.values())
     assert all(text is None or SECRET["shop"] not in text for text in TEXTS_STORED)
+
+
+async def test_what_looks_for_the_other_project_would_find_it(projects: TwoProjects) -> None:
+    everything = await projects.service.get("/api/v1/requests", projects.service.keys.everything, pageSize="100")
+    for project in SECRET:
+        with pytest.raises(AssertionError):
+            shows_only(project, everything)

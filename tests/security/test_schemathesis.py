@@ -4,12 +4,14 @@
 """
 
 import os
+from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -17,10 +19,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from ledger.keys import ALL_PROJECTS
 from tests.support.standalone_process import Standalone
 
-EXAMPLES = int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "6"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -28,6 +29,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+Operation = APIOperation[Any, Any, Any, Any]
+AnyCase = Case[Any]
 OUR_SETTINGS = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -40,18 +43,18 @@ OUR_SETTINGS = settings(
 
 def test_every_endpoint_answers_as_its_document_says(attacked: Standalone, keys_by_scope: dict[str, str]) -> None:
     document = schemathesis.openapi.from_url(f"{attacked.url}/schema/openapi.json")
-    operations = [found.ok() for found in document.get_all_operations()]
+    operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) >= 20
     complaints = [text for operation in operations if (text := complaint_about(operation, attacked.url, keys_by_scope))]
     assert not complaints, "\n\n".join(complaints)
 
 
-def complaint_about(operation: APIOperation, url: str, keys_by_scope: dict[str, str]) -> str:
+def complaint_about(operation: Operation, url: str, keys_by_scope: dict[str, str]) -> str:
     """What was not as documented; '' when all was well."""
 
     @OUR_SETTINGS
     @given(case=cases(operation), key=st.sampled_from([*keys_by_scope.values(), "nobody", ""]))
-    def ask(case: Case, key: str) -> None:
+    def ask(case: AnyCase, key: str) -> None:
         headers = {"Authorization": f"Bearer {key}", "x-api-key": key, "x-pezzo-api-key": key}
         answer = case.call(base_url=url, headers=headers | {"x-pezzo-project-id": "default"}, timeout=60)
         case.validate_response(answer, checks=CHECKS)
@@ -63,13 +66,10 @@ def complaint_about(operation: APIOperation, url: str, keys_by_scope: dict[str, 
     return ""
 
 
-def cases(operation: APIOperation) -> st.SearchStrategy[Case]:
+def cases(operation: Operation) -> st.SearchStrategy[AnyCase]:
     """Requests as the document wants them and, where there is something to get wrong, as it does not."""
-    allowed: st.SearchStrategy[Case] = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    allowed: st.SearchStrategy[AnyCase] = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     if not (operation.body or operation.query or operation.path_parameters):
         return allowed
-    forbidden: st.SearchStrategy[Case] = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    forbidden: st.SearchStrategy[AnyCase] = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
     return allowed | forbidden
-
-
-_ = ALL_PROJECTS

@@ -3,7 +3,7 @@
 The endpoints come from the services' own route tables: one that has no row here fails the test.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -60,18 +60,30 @@ def _writing(name: str) -> dict[Endpoint, Rule]:
 
 
 OPENPIPE = ("report", "report-anthropic", "check-cache")
-INGEST: Mapping[Endpoint, Rule] = {
+INGEST: dict[Endpoint, Rule] = {
     **{endpoint: rule for name in ENDPOINTS for endpoint, rule in _writing(name).items()},
     **{("HEAD", path): without_key for name in OPENPIPE for path in paths(name)},
 }
-QUERY: Mapping[Endpoint, Rule] = {
+QUERY: dict[Endpoint, Rule] = {
     ("GET", "/api/v1/requests"): reads(200),
     ("GET", "/api/v1/requests/{record_id}"): reads(404),
     ("GET", "/api/v1/media/{sha256}"): reads(404),
     ("GET", "/api/v1/status"): any_key,
+    ("GET", "/api/v1/admin/dead-letters"): administers(mine=200, everything=200),
+    ("GET", "/api/v1/admin/dead-letters/counts"): administers(mine=200, everything=200),
+    ("GET", "/api/v1/admin/dead-letters/{position}"): administers(mine=404, everything=404),
+    ("POST", "/api/v1/admin/dead-letters/replay"): administers(mine=200, everything=200),
+    ("POST", "/api/v1/admin/delete"): administers(mine=200, everything=200),
+    ("GET", "/api/v1/admin/deletions"): administers(mine=200, everything=200),
+    ("GET", "/api/v1/admin/deletions/{deletion}"): administers(mine=404, everything=404),
     ("GET", "/api/v1/admin/doctor"): administers(mine=403, everything=200),
 }
 QUERY_STRINGS = {"/api/v1/status": "?position=1-0-0"}
+IN_PATHS = {"{record_id}": "nothing", "{sha256}": "0" * 64, "{position}": "1-0-999999999", "{deletion}": "nothing"}
+ADMIN_BODIES: dict[str, dict[str, object]] = {  # nothing is changed by them
+    "/api/v1/admin/dead-letters/replay": {"dry_run": True},
+    "/api/v1/admin/delete": {"user_id": "nobody", "project": FIRST_PROJECT, "dry_run": True},
+}
 UNKNOWN = {
     "no key": "",
     "a word": "nobody",
@@ -95,11 +107,15 @@ def ask(url: str, endpoint: Endpoint, key: str, entry_id: str) -> httpx.Response
     method, path = endpoint
     headers = {"authorization": f"Bearer {key}".strip(), "x-api-key": key, "x-pezzo-api-key": key}
     name = next((name for name in ENDPOINTS if path in paths(name)), None)
+    body = ENDPOINTS[name](entry_id) if name else ADMIN_BODIES.get(path)
+    address = path + QUERY_STRINGS.get(path, "")
+    for parameter, value in IN_PATHS.items():
+        address = address.replace(parameter, value)
     return httpx.request(
         method,
-        url + path.replace("{record_id}", "nothing").replace("{sha256}", "0" * 64) + QUERY_STRINGS.get(path, ""),
+        url + address,
         headers=headers | {"x-pezzo-project-id": FIRST_PROJECT},
-        json=ENDPOINTS[name](entry_id) if name and method == "POST" else None,
+        json=body if method == "POST" else None,
         timeout=30,
         verify=False,
     )
@@ -128,3 +144,21 @@ def test_a_key_of_one_project_is_not_taken_for_another(
     assert other.get(f"/api/v1/requests/{entry_id}").status_code == 404
     refused = attacked.access(keys_by_scope["ingest"], "other").post("/reporting/v2/request", {})
     assert refused.status_code == 401
+
+
+@pytest.mark.parametrize("path", sorted(path for method, path in QUERY if method == "GET" and "/admin/" in path))
+def test_an_admin_of_one_project_sees_nothing_of_another(
+    path: str, attacked: Standalone, keys_by_scope: dict[str, str]
+) -> None:
+    for parameter, value in IN_PATHS.items():
+        path = path.replace(parameter, value)
+    answer = attacked.access(keys_by_scope["admin"]).get(path, project="other")
+    assert answer.status_code in {403, 404}, answer.text
+
+
+@pytest.mark.parametrize("path", sorted(ADMIN_BODIES))
+def test_an_admin_of_one_project_does_nothing_to_another(
+    path: str, attacked: Standalone, keys_by_scope: dict[str, str]
+) -> None:
+    answer = attacked.access(keys_by_scope["admin"]).post(path, ADMIN_BODIES[path] | {"project": "other"})
+    assert answer.status_code == 403, answer.text

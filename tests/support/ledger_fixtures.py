@@ -107,7 +107,7 @@ def _spare_keys(key_file: Path) -> dict[str, str]:
     def add(content: KeyFileContent) -> KeyFileContent:
         for number in range(SPARE_PROJECTS):
             project = f"spare-{number}"
-            made = with_new_key(content, project, [Scope.INGEST, Scope.QUERY], datetime.now(UTC).isoformat())
+            made = with_new_key(content, project, list(Scope), datetime.now(UTC).isoformat())
             content, keys[project] = made.content, made.key
         return content
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ledger.bus import Position
 from ledger.bus.kafka_records import partition_of
@@ -161,7 +162,7 @@ def place_of(key: RowKey) -> tuple[int, int]:
 
 def is_about(deletion: Deletion, portion: Portion, row: RequestLog) -> bool:
     """Whether a row is one that the deletion means, said a second time in plain Python."""
-    matches = row.user_id == deletion.what if deletion.scope is Scope.USER else holds(row, json.loads(deletion.what))
+    matches = row.user_id == deletion.what if deletion.scope is Scope.USER else _fulfils(row, json.loads(deletion.what))
     if not matches or (portion.among is not None and row.id not in portion.among):
         return False
     at, own = deletion.position, row.position
@@ -169,6 +170,15 @@ def is_about(deletion: Deletion, portion: Portion, row: RequestLog) -> bool:
         return own.partition == at.partition and own.offset < at.offset
     share = partition_of(bus_key(row.project, row.id), portion.partitions) == at.partition
     return own.generation < at.generation and (portion.among is not None or share)
+
+
+def _fulfils(row: RequestLog, filter_: dict[str, Any]) -> bool:
+    if "rules" in filter_:
+        return holds(row, filter_)
+    rules = [
+        {"field": name, "operator": "null" if value is None else "=", "value": value} for name, value in filter_.items()
+    ]
+    return holds(row, {"combinator": "and", "rules": rules})
 
 
 @dataclass(slots=True)

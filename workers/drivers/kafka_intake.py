@@ -119,7 +119,7 @@ class Intake:
     def assigned(self, partitions: Iterable[int]) -> None:
         """These partitions, and no others, are read from their committed offsets from here on."""
         self._fence()
-        self._owned = frozenset(partitions)
+        self._owned = self._vitals.owned = frozenset(partitions)
         self._taking = not self.failure.done()
         self._draining = False
         self.moves += 1
@@ -210,8 +210,6 @@ class Intake:
             if not await self._confirmed(step.before, epoch):
                 return
             self._attempts.begun(step)
-        for delivery in step.deliveries:
-            failpoint("B0", delivery.body or b"")
         try:
             resume_at = await self._resume_at(step, epoch)
         except NoLongerOurs:
@@ -226,6 +224,8 @@ class Intake:
         if step.kills and self._plan.set_aside is not None:
             await self._plan.set_aside(step.deliveries[0])
             return committable(step.deliveries)
+        for delivery in step.deliveries:
+            failpoint("B0", delivery.body or b"")
         return (await self._handle(step.deliveries, lambda: epoch == self._epoch)).resume_at
 
     async def _confirmed(self, places: Mapping[int, Place], epoch: int) -> bool:
@@ -250,7 +250,7 @@ class Intake:
     def _fence(self) -> None:
         """End the epoch: nothing of it is taken, stored or committed from here on."""
         self._epoch += 1
-        self._owned = frozenset()
+        self._owned = self._vitals.owned = frozenset()
         self._taking = False
         self._paused = False  # a new assignment begins unpaused
         self._buffer.clear()

@@ -99,11 +99,11 @@ class _Storing:
         if step.before:
             self._write(step.before[PARTITION])
             self.attempts.begun(step)
-        for delivery in step.deliveries:
-            failpoint("B0", delivery.body or b"")
         if step.kills and self.guard is not None:
             await self.guard.set_aside(step.deliveries[0])
             return committable(step.deliveries)
+        for delivery in step.deliveries:
+            failpoint("B0", delivery.body or b"")
         return (await self.handle(step.deliveries)).resume_at
 
     def _settle(self, step: Step, resume_at: Mapping[int, int]) -> None:

@@ -17,6 +17,7 @@ from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId, RecordId, belongs, created_at_ms_of, from_int, to_int
 from ledger.keys import KeyRing
 from ledger.store.columns import select_list
+from ledger.store.erasure import DELETIONS_WITH_PROGRESS, IS_APPLIED
 from ledger.store.erasures import ERASURE_COLUMNS, Erasure, erasure_from
 from query_api.admin.deletions.states import Progress, State, remaining
 from query_api.admin.reaching import narrowed
@@ -170,7 +171,7 @@ def _deletions(reach: Reach, event_id: RecordId | None) -> Statement:
         where += f" AND event_id = {bound.value(to_int(event_id), 'UInt128')}"
     return bound.statement(
         "SELECT project, event_id, any(scope), any(what), toUnixTimestamp64Milli(min(accepted_at) AS at), sum(found),"
-        " max(found), uniqExactIf(partition, applied = 1) FROM request_deletions FINAL"
+        f" max(found), uniqExactIf(partition, {IS_APPLIED}) FROM {DELETIONS_WITH_PROGRESS}"
         f" WHERE {where} GROUP BY project, event_id ORDER BY at DESC, event_id LIMIT {MOST_LISTED}"
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Controller, Response, post
 from litestar.di import NamedDependency
-from litestar.params import SkipValidation
+from litestar.params import JSONBody, SkipValidation
 
 from ledger.bus import Position
 from ledger.clock import Clock, to_milliseconds
@@ -76,7 +76,7 @@ class DeleteController(Controller):
     async def delete(
         self,
         request: AnyRequest,
-        data: DeleteBody,
+        data: JSONBody[DeleteBody],
         admin_reach: NamedDependency[SkipValidation[Reach]],
         reader: NamedDependency[SkipValidation[Reader]],
         bus: NamedDependency[SkipValidation[Bus]],

@@ -13,8 +13,9 @@ from ledger.errors import Invalid, UnknownVersion
 from ledger.ids import EventId, ProjectId, RecordId
 from ledger.report import VERSION, Envelope, Kind, bus_key, decode, encode
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "envelope-v1.json"
-EXAMPLES: list[dict[str, Any]] = json.loads(GOLDEN.read_text())
+GOLDEN = Path(__file__).parents[2] / "golden"
+EXAMPLES: list[dict[str, Any]] = json.loads((GOLDEN / "envelope-v1.json").read_text())
+DELETIONS: list[dict[str, Any]] = json.loads((GOLDEN / "envelope-v2.json").read_text())
 
 FULL = Envelope(
     version=1,
@@ -39,20 +40,45 @@ PLAIN = msgspec.structs.replace(
 )
 
 
+DELETE = Envelope(
+    version=2,
+    record_id=PLAIN.record_id,
+    event_id=FULL.event_id,
+    kind=Kind.RECORD_DELETE,
+    project=ProjectId("acme"),
+    accepted_at=1773500967000,
+    created_at=1773500967000,
+    price_version="",
+)
+DELETE_SCOPE = msgspec.structs.replace(
+    DELETE, record_id=RecordId(FULL.event_id), kind=Kind.SCOPE_DELETE, idempotency_key="forget user 17"
+)
+
+
 def wire(**changes: Any) -> bytes:
     return json.dumps(EXAMPLES[0] | changes).encode()
 
 
-@pytest.mark.parametrize(("example", "envelope"), [*zip(EXAMPLES, [PLAIN, FULL], strict=True)])
-def test_the_golden_examples_of_version_1_are_read_and_written_as_ever(
+@pytest.mark.parametrize(
+    ("example", "envelope"), [*zip(EXAMPLES + DELETIONS, [PLAIN, FULL, DELETE, DELETE_SCOPE], strict=True)]
+)
+def test_the_golden_examples_of_every_version_are_read_and_written_as_ever(
     example: dict[str, Any], envelope: Envelope
 ) -> None:
     assert decode(json.dumps(example).encode()) == envelope
     assert json.loads(encode(envelope)) == example
 
 
-def test_the_golden_examples_are_of_the_version_that_is_written() -> None:
-    assert {example["version"] for example in EXAMPLES} == {VERSION}
+def test_the_newest_golden_examples_are_of_the_version_that_is_written() -> None:
+    assert {example["version"] for example in EXAMPLES} == {1}
+    assert {example["version"] for example in DELETIONS} == {VERSION}
+
+
+@pytest.mark.parametrize("example", DELETIONS)
+def test_a_deletion_is_of_a_version_that_a_program_without_deletions_waits_at(example: dict[str, Any]) -> None:
+    """Such a program reads version 1: it does not know the kind, and a higher version keeps it from dead-lettering."""
+    assert Kind(example["kind"]).is_deletion
+    assert example["version"] > 1
 
 
 def test_the_kinds_are_spelt_as_they_were_published() -> None:
@@ -62,6 +88,8 @@ def test_the_kinds_are_spelt_as_they_were_published() -> None:
         "pezzo.request",
         "log.insert",
         "log.update",
+        "record.delete",
+        "scope.delete",
     }
 
 

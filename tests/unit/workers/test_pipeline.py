@@ -7,6 +7,7 @@ import pytest
 from ledger.bus import Delivery
 from ledger.errors import StoreUnavailable, UnknownVersion
 from ledger.ids import ProjectId, keyed_id
+from ledger.report import VERSION
 from ledger.store import StoreBroken
 from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.events import AN_ID, a_delivery, an_entry, an_update_of
@@ -149,7 +150,7 @@ async def test_a_broken_store_stops_the_worker_and_nothing_is_a_dead_letter(work
 
 async def test_a_record_of_a_later_era_stops_the_worker_before_anything_is_written(worker: Worker) -> None:
     with pytest.raises(UnknownVersion):
-        await worker.process(fine(1, 1), a_delivery(offset=2, version=3), a_delivery(b"[", 3))
+        await worker.process(fine(1, 1), a_delivery(offset=2, version=VERSION + 2), a_delivery(b"[", 3))
     assert worker.store.writes == []
     assert worker.quarantine.dead == {}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import UnknownVersion
-from ledger.report import Kind
+from ledger.report import VERSION, Kind
 from tests.support.events import a_delivery
 from workers.decoding import RejectCode
 from workers.preparing import MAX_DECODED_BYTES, prepare
@@ -48,4 +48,4 @@ def test_no_more_is_inflated_than_fits() -> None:
 
 def test_a_record_of_a_later_era_stops_the_whole_batch() -> None:
     with pytest.raises(UnknownVersion):
-        prepare([a_delivery(), a_delivery(version=3)])
+        prepare([a_delivery(), a_delivery(version=VERSION + 2)])

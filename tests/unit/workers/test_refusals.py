@@ -1,8 +1,11 @@
 """Rows that the store refuses for what they are: they alone become dead letters, and nothing is lost on the way."""
 
+from dataclasses import replace
+
 import pytest
 
-from ledger.ids import keyed_id
+from ledger.bus import Delivery, Position
+from ledger.ids import RecordId, keyed_id
 from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.events import SHOP, an_entry, an_update_of
 from tests.support.recording import Crash, RememberingQuarantine, RememberingStore
@@ -85,6 +88,90 @@ async def test_a_crash_after_the_patch_was_voided_does_not_lose_the_update() -> 
     assert worker.dead == {2: RejectCode.ROW_REFUSED}
     assert receipt.quarantined == 1
     assert worker.descriptions == {an_id(A_TIME, 1): "fine"}
+
+
+def replay(delivery: Delivery, number: int, offset: int) -> Delivery:
+    """The dead letter as it is read again from this offset."""
+    return replace(delivery, replayed_at=Position(1, 0, offset), replays=number)
+
+
+async def voidings(worker: Worker, record_id: RecordId) -> list[int]:
+    return [patch.voidings for patch in await worker.store.patches([(SHOP, record_id)])]
+
+
+async def test_a_replay_puts_a_refused_update_in_force_again_in_its_old_place() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    record_id = an_id(A_TIME, 1)
+    update = an_update_of(record_id, {"description": "poison", "initiator": "early"}, 2)
+    await worker.process(fine(1, 1), update, an_update_of(record_id, {"initiator": "late"}, 3))
+    repaired = Worker(worker.store)
+    worker.store.refuses = lambda _: False
+    receipt = await repaired.process(replay(update, 1, 9))
+    assert (receipt.stored, receipt.quarantined, receipt.resume_at) == (1, 0, {0: 10})
+    assert await voidings(worker, record_id) == [2, 1]  # the later one died with it, and waits for its own replay
+    assert worker.store.visible()[SHOP, record_id].description == "poison"
+    before = worker.store.visible()
+    await repaired.process(replay(update, 1, 9))
+    await repaired.process(update)
+    assert (worker.store.visible(), repaired.dead) == (before, {})
+
+
+async def test_a_replay_that_is_refused_again_dies_again_and_later_updates_work() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    record_id = an_id(A_TIME, 1)
+    update = an_update_of(record_id, {"description": "poison"}, 2)
+    await worker.process(fine(1, 1), update)
+    for number in (1, 2):
+        again = replay(update, number, 8 + number)
+        for _ in range(2):  # the second time after a crash before its commit
+            assert (await worker.process(again)).quarantined == 1
+        assert await voidings(worker, record_id) == [2 * number + 1]
+        assert worker.quarantine.dead[update.position].delivery.replays == number
+    await worker.process(an_update_of(record_id, {"initiator": "u"}, 20))
+    row = worker.store.visible()[SHOP, record_id]
+    assert (row.description, row.user_id) == ("fine", "u")
+
+
+async def test_the_old_delivery_of_a_restored_update_that_is_refused_again_takes_it_out_of_force() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    record_id = an_id(A_TIME, 1)
+    update = an_update_of(record_id, {"description": "poison"}, 2)
+    await worker.process(fine(1, 1), update)
+    worker.store.refuses = lambda _: False
+    await worker.process(replay(update, 1, 9))
+    worker.store.refuses = is_poison
+    assert (await worker.process(update)).quarantined == 1
+    assert await voidings(worker, record_id) == [3]
+    await worker.process(an_update_of(record_id, {"initiator": "u"}, 20))
+    assert worker.store.visible()[SHOP, record_id].user_id == "u"
+
+
+async def test_a_replayed_create_that_comes_after_its_updates_folds_them_all() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    record_id = an_id(A_TIME, 1)
+    create = poison(1, 1)
+    await worker.process(create, an_update_of(an_id(A_TIME, 2), {"initiator": "x"}, 2))
+    assert worker.dead == {1: RejectCode.ROW_REFUSED}
+    await worker.process(an_update_of(record_id, {"initiator": "u"}, 3))
+    await worker.process(an_update_of(record_id, {"environment": "prod", "description": "better"}, 4))
+    assert (await worker.process(replay(create, 1, 9))).quarantined == 0
+    row = worker.store.visible()[SHOP, record_id]
+    assert (row.description, row.user_id, row.position.offset) == ("better", "u", 4)
+
+
+async def test_a_replayed_record_under_a_key_is_what_it_was_by_its_first_position() -> None:
+    worker = Worker(RememberingStore(refuses=is_poison))
+    create = an_entry({"description": "poison"}, 1, record_id=KEYED)
+    retry = an_entry({"description": "poison"}, 2, record_id=KEYED)
+    other = an_entry({"description": "other"}, 3, record_id=KEYED)
+    await worker.process(create, retry, other)
+    assert worker.dead == {1: RejectCode.ROW_REFUSED, 3: RejectCode.KEY_REUSED}
+    worker.store.refuses = lambda _: False
+    worker.quarantine.dead.clear()
+    await worker.process(replay(other, 1, 9), replay(create, 1, 10))
+    assert worker.dead == {3: RejectCode.KEY_REUSED}
+    (row,) = worker.store.visible().values()
+    assert (row.description, row.position.offset) == ("poison", 1)
 
 
 class CrashingQuarantine(RememberingQuarantine):

@@ -18,8 +18,8 @@ from ledger.store import erasure
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.erasure import Applied
 from ledger.store.erasures import Erasure, note, noted
-from workers.erasing_blobs import BlobAge, sweep_blobs
-from workers.erasing_dead_letters import erase_dead_letters
+from workers.drivers.erasing_blobs import BlobAge, sweep_blobs
+from workers.drivers.erasing_dead_letters import erase_dead_letters
 
 SKEW_MS = 60_000
 """How far the blob storage's clock may be ahead of ours."""

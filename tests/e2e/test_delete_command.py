@@ -1,0 +1,86 @@
+"""`llmledger delete` and `deletions`: with the product running, and on a folder on which nothing runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.access import Access, at_last
+from tests.support.child_process import run_command, succeeded
+from tests.support.standalone_process import FIRST_PROJECT, Standalone, start_standalone
+
+NEVER = {"LLMLEDGER_BATCH__MAX_AGE_SECONDS": "3600"}
+"""A worker that waits for a full batch: what is reported stays on the log."""
+
+
+def insert(ledger: Access, user: str) -> str:
+    answer = ledger.post("/api/logs/insert", {"model": "gpt-4o", "initiator": user})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def users(ledger: Access) -> list[str]:
+    return sorted(row["user_id"] for row in ledger.requests())
+
+
+@pytest.fixture
+def held_back(tmp_path: Path) -> tuple[Access, Path]:
+    """A folder whose log holds reports of two users that no worker has seen; nothing runs on it."""
+    running = start_standalone(tmp_path, settings=NEVER)
+    try:
+        access = running.access()
+        for user in ("ann", "bob", "ann"):
+            insert(access, user)
+        assert access.requests() == []
+    finally:
+        running.kill()
+    return access, tmp_path
+
+
+def delete(home: Path, *arguments: str) -> Any:
+    own = ["--data", str(home / "data"), "--project", FIRST_PROJECT, "--yes", "--json"]
+    return json.loads(succeeded(["delete", *arguments, *own], home))
+
+
+def test_reports_that_still_wait_on_the_log_go_too_and_later_ones_stay(held_back: tuple[Access, Path]) -> None:
+    before, home = held_back
+    accepted = delete(home, "--user", "ann")
+    assert (accepted["state"], accepted["records"]) == ("waiting", 0)
+    again = start_standalone(home)
+    try:
+        access = again.access(before.key)
+        access.wait_for_requests(1)
+        insert(access, "ann")
+        assert at_last(lambda: users(access) == ["ann", "bob"])
+        told = succeeded(["deletions", "--data", str(again.data), "--json"], home)
+        (one,) = json.loads(told)["deletions"]
+        assert (one["deletion"], one["state"], one["records"]) == (accepted["deletion"], "applied", 2)
+        again.stop()
+    finally:
+        again.kill()
+
+
+def test_it_asks_counts_waits_and_tells(first_start: Standalone) -> None:
+    access, home = first_start.access(), first_start.data.parent
+    for user in ("carol", "carol", "dave"):
+        access.wait_for_entry(insert(access, user))
+    own = ["--data", str(first_start.data), "--project", FIRST_PROJECT]
+    assert "2 records of default match" in succeeded(["delete", "--user", "carol", "--dry-run", *own], home)
+    asked = run_command(["delete", "--user", "carol", *own], home)
+    assert (asked.returncode, "Delete 2 records" in asked.stderr) == (1, True)
+    assert "carol" in users(access)
+
+    told = succeeded(["delete", "--user", "carol", "--yes", "--wait", "30", *own], home)
+
+    assert "applied" in told
+    assert "2 records" in told
+    assert "remaining: backups" in told
+    assert "carol" not in users(access)
+    assert "user carol" in succeeded(["deletions", *own], home)
+
+
+def test_wrong_usage_says_what_is_wrong(tmp_path: Path) -> None:
+    for arguments in ([], ["--id", "x", "--user", "y"], ["--filter", "{"], ["--filter", "[]"]):
+        refused = run_command(["delete", *arguments], tmp_path)
+        assert refused.returncode == 2, refused.stderr
