@@ -14,6 +14,7 @@ from ledger.errors import Misconfigured
 
 GRACEFUL_SHUTDOWN_SECONDS = 25
 PORTS_TO_TRY = 50
+JUST_TAKEN_SECONDS = 0.2  # between a connection and the first bytes of its request
 HIGHEST_PORT = 65535
 
 
@@ -61,6 +62,13 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Do nothing: the process's own handlers stay."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nobody new, and let those who were just taken say what they want: uvicorn would hang up on them."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(JUST_TAKEN_SECONDS)
+        await super().shutdown(sockets)
 
 
 async def serve(

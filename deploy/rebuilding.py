@@ -37,7 +37,7 @@ class Comparison:
     lowest: int | None  # the log's offset of the first record that is missing
 
 
-async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool) -> Comparison:
+async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool, records: int = CHECKED_RECORDS) -> Comparison:
     """Move the log's reader back to the first record that the store has lost. Raises `StoreBroken`."""
     broken = await pool.run(broken_parts)
     for table, parts in broken.items():
@@ -45,7 +45,7 @@ async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool) -> Comparison:
             "The engine has put parts of the store aside as broken; they are in the table's folder `detached`.",
             extra={"table": table, "parts": len(parts), "names": ", ".join(parts[:10])},
         )
-    found = await compare(bus, pool)
+    found = await compare(bus, pool, records)
     if found.lowest is not None:
         await bus.read_again_from(found.lowest)
         log.warning(
@@ -61,8 +61,8 @@ async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool) -> Comparison:
     return found
 
 
-async def compare(bus: SqliteLog, pool: ClickHousePool) -> Comparison:
-    """Look at the records behind the reader, newest first."""
+async def compare(bus: SqliteLog, pool: ClickHousePool, records: int = CHECKED_RECORDS) -> Comparison:
+    """Look at so many records behind the reader, newest first; at more while something is missing."""
     checked = missing = 0
     lowest: int | None = None
     offset = bus.next_offset
@@ -71,7 +71,7 @@ async def compare(bus: SqliteLog, pool: ClickHousePool) -> Comparison:
         gone = await pool.run(partial(_lost_of, chunk))
         checked, missing = checked + len(chunk), missing + len(gone)
         lowest = min(gone, default=lowest)
-        if checked >= CHECKED_RECORDS and not gone:
+        if checked >= records and not gone:
             break
     return Comparison(checked, missing, lowest)
 

@@ -133,7 +133,7 @@ async def run_workers(
     pool = ClickHousePool(settings.store.dsn, threads=settings.threads)
     erasing_pool = ClickHousePool(settings.store.dsn, threads=1)  # of its own: rewriting takes its time
     vitals = Vitals()
-    health = asyncio.create_task(serve(_health(vitals), listener, http_stop, drain_seconds=1))
+    health = asyncio.create_task(serve(worker_health(vitals), listener, http_stop, drain_seconds=1))
     eraser = Eraser(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock, settings.bus.partitions)
     erasing = asyncio.create_task(run_erasing(eraser, lambda: 0 in vitals.owned, stop))
     erasing.add_done_callback(lambda _: stop.set())
@@ -159,7 +159,8 @@ async def run_workers(
         erasing.result()
 
 
-def _health(vitals: Vitals) -> Dispatcher:
+def worker_health(vitals: Vitals) -> Dispatcher:
+    """What the workers' port answers: whether they read, and whether they have failed for good."""
     page = Page(lambda: readiness({"bus": "ok" if vitals.ready else "not assigned"}))
     live = Page(lambda: _liveness(vitals))
     return Dispatcher([Mount("/health/live", live), Mount("/health/ready", page)], otherwise=Page(lambda: (404, b"{}")))

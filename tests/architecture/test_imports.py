@@ -24,11 +24,11 @@ WIRING = {
 
 DRIVERS = {"aiokafka", "faststream", "litestar", "uvicorn", "clickhouse_connect", "chdb", "obstore", "genai_prices"}
 DRIVER_HOMES = {
-    "aiokafka": ("ledger/bus/kafka", "workers/drivers/"),
+    "aiokafka": ("ledger/bus/kafka", "ledger/doctor/bus.py", "workers/drivers/"),
     "faststream": ("workers/drivers/",),
     "litestar": ("ingest_api/", "query_api/", "deploy/"),
     "uvicorn": ("deploy/",),
-    "clickhouse_connect": ("ledger/store/", "workers/drivers/", "query_api/", "deploy/"),
+    "clickhouse_connect": ("ledger/store/", "ledger/doctor/store.py", "workers/drivers/", "query_api/", "deploy/"),
     "chdb": (),
     "obstore": ("ledger/blobs/obstore.py",),
     "genai_prices": ("ledger/prices/compiling.py",),

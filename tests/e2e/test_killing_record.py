@@ -1,5 +1,6 @@
 """A record that kills the process whenever it is read: after three crashes it is a dead letter, its neighbours rows."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -22,6 +23,8 @@ from tests.support.events import SHOP, an_entry
 from tests.support.publishing import accepted
 from tests.support.standalone_process import start_standalone
 from workers.drivers.attempts import ALONE, TOGETHER
+
+pytestmark = pytest.mark.slow
 
 KILLER = "kills whoever reads it"
 ARMED = {"LLMLEDGER_FAILPOINTS": f"B0:kill~{KILLER}"}
@@ -81,8 +84,9 @@ async def test_workers_of_a_cluster_set_it_aside_and_go_on(
     assert [crash(command, tmp_path, settings) for _ in range(lives)] == [-9] * lives
     pool = ClickHousePool(clickhouse_database, threads=1)
     with ended(start_command(command, tmp_path, settings)) as last, closing(pool):
-        while (found := await descriptions(pool)) != {"before", "after"}:
-            assert last.process.poll() is None, (found, last.messages())
+        async with asyncio.timeout(60):
+            while await descriptions(pool) != {"before", "after"}:
+                assert last.process.poll() is None, last.messages()
         assert last.interrupt() == 0
     assert "killed_the_worker" in last.messages()
 

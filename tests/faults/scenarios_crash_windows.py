@@ -23,6 +23,7 @@ _ROOT = Path(__file__).parents[2]
 _ROUNDS = 10
 _SHORT_ROUNDS = 2
 _TRIES = 8
+_PATIENCE = 240.0  # seconds: after two crashes in a row a backlog is read record by record
 _END_SECONDS = 60.0
 _DEAD_LETTERS = 0.3
 """The share of keys of one project that are used again with another body where dead letters are wanted."""
@@ -55,7 +56,9 @@ def _crash(context: RunContext, make: Callable[[Path], Target], turns: Sequence[
     target = make(context.data)
     try:
         target.start()
-        return under_load(context, target, partial(_rounds, context, target, turns), plan, kills_worker=True)
+        return under_load(
+            context, target, partial(_rounds, context, target, turns), plan, patience=_PATIENCE, kills_worker=True
+        )
     finally:
         target.close()
 
@@ -65,7 +68,7 @@ def _rounds(context: RunContext, target: Target, turns: Sequence[Window], load: 
     target.kill(part)
     for window in turns:
         for _ in range(_TRIES):
-            at = context.random.randint(1, window.most)
+            at = context.random.randint((window.most + 1) // 2, window.most)
             if _crashed(context, target, window, at, load):
                 context.fault(f"{part} ended at {window.name}, passing {at}")
                 break
@@ -126,8 +129,9 @@ def _two_workers(folder: Path) -> Target:
 
 _PLAN = LoadPlan(per_second=150.0)
 _WITH_DEAD_LETTERS = replace(_PLAN, reused_keys=_DEAD_LETTERS)
-_REQUESTS, _RECORDS, _COMMITS, _BATCHES, _PRUNINGS = 100, 100, 50, 2, 12
-"""Up to which passing: so many go by in about a second."""
+_REQUESTS, _RECORDS, _COMMITS, _BATCHES, _PRUNINGS = 240, 400, 120, 3, 16
+"""Up to which passing, from half of it on: so many go by in about two seconds. A crash before the first batch is through
+makes the product look for its cause record by record, which takes long and is not what is tested here."""
 
 STANDALONE = (
     Window("A0", PART, _REQUESTS, _standalone, _PLAN),

@@ -42,8 +42,8 @@ def _run(ids: int, context: RunContext) -> RunReport:
         target.start()
         with LedgerFile(context.folder / "ledger.jsonl") as ledger:
             load = Load(target, ledger, context.seed, LoadPlan(senders=0))
-            made = _all_sent(context, load, list(_creates(context, ids)))
-            updates = list(_updates(context, made))
+            made = {one.tag: one for one in _all_sent(context, load, list(_creates(context, ids)))}
+            updates = list(_updates(context, list(made.values())))
             context.random.shuffle(updates)
             _hurt_while(context, target, partial(_all_sent, context, load, updates))
             history = ledger.history()
@@ -143,5 +143,7 @@ SCENARIOS = (
     Scenario(
         "updates-shuffled", "10,000 ids, 5 updates each, shuffled, with kills", 5, 0, False, partial(_run, 10_000)
     ),
-    Scenario("updates-shuffled-small", "200 ids, 5 updates each, shuffled, with kills", 2, 1, False, partial(_run, 200)),
+    Scenario(
+        "updates-shuffled-small", "200 ids, 5 updates each, shuffled, with kills", 2, 1, False, partial(_run, 200)
+    ),
 )

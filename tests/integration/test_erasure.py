@@ -5,8 +5,10 @@ The proof: a text is searched for in every file of the engine's folder. It is fo
 """
 
 import gzip
+import json
 import os
 import secrets
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,9 +21,9 @@ import pytest
 from clickhouse_connect.driver import Client
 
 from ledger.blobs.obstore import ObstoreBlobs
-from ledger.bus import Position
+from ledger.bus import Delivery, Position, Record
 from ledger.clock import from_milliseconds, system_clock, to_milliseconds
-from ledger.deletion import Deletion, Scope
+from ledger.deletion import Deletion, Scope, record_deletion, scope_deletion
 from ledger.ids import EventId, ProjectId, RecordId
 from ledger.patch import Patch
 from ledger.report import Kind
@@ -31,10 +33,12 @@ from ledger.store.columns import DELETION_COLUMNS
 from ledger.store.erasures import Erasure
 from ledger.store.migrations import available, drive, migrate
 from tests.support.builders import A_TIME, a_request_log, an_id
-from tests.support.events import a_delivery
+from tests.support.events import a_delivery, an_entry, an_update_of
 from workers.decoding import RejectCode, Rejected
 from workers.drivers.dead_letters import TableQuarantine
 from workers.drivers.erasing import Eraser, ErasingPlan
+from workers.pipeline import process
+from workers.wiring import standalone_deps
 
 T = TypeVar("T")
 
@@ -367,3 +371,45 @@ async def test_a_sweep_that_is_cut_short_anywhere_is_finished_by_the_next(place:
     if state.erased_at is None:
         await place.sweep_until_erased()
     assert [place.files_with(text) for text in (row, update, letter)] == [[], [], []]
+
+
+def as_read(record: Record, offset: int) -> Delivery:
+    return Delivery(Position(1, 0, offset), record.key, record.envelope, record.body, record.headers)
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+async def test_what_the_pipeline_stored_and_deleted_is_erased(place: Place, tmp_path: Path, scope: Scope) -> None:
+    said, first, later, kept = (a_text() for _ in range(4))
+    picture = b64encode(a_text().encode()).decode()
+    media = {"request": [{"type": "image", "title": "a", "data": picture}]}
+    entry = {"initiator": said, "request_data": {"q": first}, "media": media}
+    deps = standalone_deps(place.pool, (tmp_path / "blobs").as_uri(), place.clock)
+    batch = [
+        an_entry(entry, 1, record_id=ANN),
+        an_entry({"initiator": "bob", "request_data": {"q": kept}}, 2, record_id=BOB),
+        an_update_of(ANN, {"response_data": {"a": later}}, 3),
+    ]
+    await process(deps, batch)
+    assert all(place.files_with(text) for text in (said, first, later, kept))
+    assert len([blob async for page in place.blobs.stored(SHOP) for blob in page]) == 1
+
+    if scope is Scope.ID:
+        record = record_deletion(SHOP, ANN, THE_EVENT, A_TIME)
+    else:
+        what = said if scope is Scope.USER else json.dumps({"user_id": said})
+        record = scope_deletion(SHOP, THE_EVENT, (scope, what), A_TIME)
+    await process(deps, [as_read(record, 100)])
+    place.clock.ahead_ms = 2 * HOUR_MS
+    state = await place.sweep_until_erased()
+
+    # What was deleted stays named by the deletion itself, where it names a user or a filter.
+    remaining = {file for text in (said, first, later) for file in place.files_with(text)}
+    await place.pool.run(lambda client: client.command("TRUNCATE TABLE request_deletions"))
+    assert bool(remaining) is (scope is not Scope.ID)
+    assert [place.files_with(text) for text in (first, later)] == [[], []]
+    assert state.blobs == 1
+    assert [blob async for page in place.blobs.stored(SHOP) for blob in page] == []
+    assert place.files_with(kept)
+    await process(deps, [replace(delivery, replayed_at=Position(1, 0, 200), replays=1) for delivery in batch[:1]])
+    assert await place.value("SELECT count() FROM request_logs FINAL WHERE is_deleted = 0") == 1
+    assert place.files_with(first) == []

@@ -1,18 +1,19 @@
 """On real Kafka: a log that does not fit what was read and stored stops the worker, and it is said how to go on."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.errors import ConsumerStoppedError, TopicAlreadyExistsError
+from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import TopicPartition
 
 from ledger.bus import Position, Record
 from ledger.bus.kafka import KafkaPublisher
 from ledger.bus.kafka_topics import ensure_topics, partition_count
-from ledger.errors import Misconfigured
+from ledger.errors import Misconfigured, StoreUnavailable
 from ledger.settings import BatchSection, KafkaSection
 from tests.support.kafka_reading import committed_by
 from tests.support.publishing import accepted
@@ -24,6 +25,8 @@ from workers.drivers.kafka_places import RecordsLost
 from workers.vitals import Vitals
 
 pytestmark = pytest.mark.kafka
+
+PATIENCE_SECONDS = 45.0
 
 
 def seen(**partitions: int) -> Callable[[], Awaitable[Mapping[int, int]]]:
@@ -71,14 +74,10 @@ async def make_anew(section: KafkaSection) -> None:
     """Delete the topic and make it again, empty."""
     async with AdminOf(section) as admin:
         await admin.delete_topics([section.topic])
-        while await partition_count(admin, section.topic) is not None:
-            pass
-    while True:
-        try:
-            await ensure_topics(section, wait_seconds=30.0)
-            return
-        except TopicAlreadyExistsError:
-            continue
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await partition_count(admin, section.topic) is not None:
+                pass
+    await ensure_topics(section, wait_seconds=PATIENCE_SECONDS)
 
 
 async def test_a_topic_that_was_made_anew_is_refused_until_its_generation_is_raised(
@@ -107,6 +106,24 @@ async def test_a_log_that_goes_on_after_what_is_stored_is_read(
     async with a_worker(kafka_section, remembering, safeguards=stored):
         await accepted(kafka_publisher, Record(b"key", b"{}", b"next"))
         await remembering.until(lambda found: found.bodies == [b"next"])
+
+
+async def test_a_worker_waits_for_a_store_that_does_not_answer(
+    kafka_section: KafkaSection, kafka_publisher: KafkaPublisher
+) -> None:
+    asked: list[int] = []
+
+    async def away_at_first() -> Mapping[int, int]:
+        asked.append(len(asked))
+        if len(asked) < 3:
+            raise StoreUnavailable
+        return {}
+
+    await accepted(kafka_publisher, Record(b"key", b"{}", b"waiting"))
+    remembering = Remembering()
+    async with a_worker(kafka_section, remembering, safeguards=Safeguards(stored_up_to=away_at_first)):
+        await remembering.until(lambda found: found.bodies == [b"waiting"])
+    assert len(asked) >= 3
 
 
 async def test_where_retention_took_unread_records_the_worker_stops_and_goes_on_only_when_told(
@@ -140,8 +157,9 @@ async def test_records_that_go_while_a_worker_reads_stop_it_too(
     async with GuardedConsumer(intake, **options) as consumer:
         consumer.assign([at])
         consumer.seek(at, lost.offset)
-        with suppress(ConsumerStoppedError):
-            while not intake.failure.done():
-                await consumer.getmany(timeout_ms=100)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with suppress(ConsumerStoppedError):
+                while not intake.failure.done():
+                    await consumer.getmany(timeout_ms=100)
     assert isinstance(intake.failure.result(), RecordsLost)
     assert f"{lost.offset} to {lost.offset} are gone" in str(intake.failure.result())

@@ -47,6 +47,7 @@ def test_each_migration_makes_what_its_name_says(client: Client) -> None:
         "request_bodies",
         "request_patches",
         "request_keys",
+        "request_deletions",
         "dead_letters",
         "schema_version",
     }

@@ -262,14 +262,13 @@ class FoldingMachine(RuleBasedStateMachine):
     def _must_be_gone(self, identity: Identity) -> bool:
         """Whether the record is deleted; checks that each scope's deletion took what it means and nothing else."""
         mine = [event for event in self.oracle.events if event.identity == identity]
-        gone = any(event.envelope.kind is Kind.RECORD_DELETE for event in mine)
-        for scope in self.oracle.events:
-            if scope.envelope.kind is Kind.SCOPE_DELETE:
-                taken = (identity, scope.delivery.position) in self.store.patched
-                gone = gone or taken
-                verdict = self._judged(scope, mine)
-                assert verdict is not False or not taken, "it deleted what it does not mean"
-                assert verdict is not True or gone, "it left what it means"
+        scopes = [event for event in self.oracle.events if event.envelope.kind is Kind.SCOPE_DELETE]
+        taken = [scope for scope in scopes if (identity, scope.delivery.position) in self.store.patched]
+        gone = bool(taken) or any(event.envelope.kind is Kind.RECORD_DELETE for event in mine)
+        for scope in scopes:
+            verdict = self._judged(scope, mine)
+            assert verdict is not False or scope not in taken, "it deleted what it does not mean"
+            assert verdict is not True or gone, "it left what it means"
         return gone
 
     def _judged(self, scope: Event, mine: list[Event]) -> bool | None:

@@ -99,10 +99,10 @@ async def _committed(admin: AIOKafkaAdminClient, section: KafkaSection) -> dict[
 
 async def _judge_and_place(beginning: Beginning, committed: Mapping[int, int]) -> None:
     section = beginning.section
+    stored = await beginning.stored_up_to() if beginning.stored_up_to else {}
     async with _outsider(section) as consumer:
-        spans = await _spans(consumer, section)
-        if beginning.stored_up_to is not None:
-            require_known_end(section.topic, section.generation, spans, await beginning.stored_up_to())
+        spans = await _spans(consumer, section)  # after the store was asked: other workers go on storing meanwhile
+        require_known_end(section.topic, section.generation, spans, stored)
         lost = gaps(spans, committed)
         if lost and not beginning.resume_after_loss:
             raise RecordsLost(text_of(section.topic, lost))

@@ -22,6 +22,7 @@ from ledger.keys import (
     Principal,
     Scope,
     fresh_content,
+    new_start_token,
     read_content,
     with_new_key,
     without_key,
@@ -242,3 +243,22 @@ def test_a_file_with_broken_secrets_is_said(path: Path) -> None:
     path.write_text('{"version":1,"pepper":"not base64!"}')
     with pytest.raises(Misconfigured, match="cannot be read"):
         read_content(path)
+
+
+def test_the_token_of_a_start_opens_all_projects_to_commands_and_is_in_no_file(path: Path) -> None:
+    token = new_start_token()
+    ring = KeyRing(path, start_token=token)  # there is no file yet
+    principal = ring.find(token)
+    assert principal is not None
+    assert (principal.project, principal.scopes) == (ALL_PROJECTS, {Scope.QUERY, Scope.ADMIN})
+    assert token not in repr(ring)
+    key, _ = add_key(path)
+    assert ring.find(key)
+    assert [ring.find(text) for text in ("", token[:-1], token + "x", new_start_token())] == [None] * 4
+    assert KeyRing(path).find(token) is None
+
+
+@pytest.mark.parametrize("text", ["\xff", "größe", "\x00"])
+def test_a_key_of_any_characters_is_compared_with_the_token(path: Path, text: str) -> None:
+    add_key(path)
+    assert KeyRing(path, start_token="token").find(text) is None

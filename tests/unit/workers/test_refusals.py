@@ -132,20 +132,6 @@ async def test_a_replay_that_is_refused_again_dies_again_and_later_updates_work(
     assert (row.description, row.user_id) == ("fine", "u")
 
 
-async def test_the_old_delivery_of_a_restored_update_that_is_refused_again_takes_it_out_of_force() -> None:
-    worker = Worker(RememberingStore(refuses=is_poison))
-    record_id = an_id(A_TIME, 1)
-    update = an_update_of(record_id, {"description": "poison"}, 2)
-    await worker.process(fine(1, 1), update)
-    worker.store.refuses = lambda _: False
-    await worker.process(replay(update, 1, 9))
-    worker.store.refuses = is_poison
-    assert (await worker.process(update)).quarantined == 1
-    assert await voidings(worker, record_id) == [3]
-    await worker.process(an_update_of(record_id, {"initiator": "u"}, 20))
-    assert worker.store.visible()[SHOP, record_id].user_id == "u"
-
-
 async def test_a_replayed_create_that_comes_after_its_updates_folds_them_all() -> None:
     worker = Worker(RememberingStore(refuses=is_poison))
     record_id = an_id(A_TIME, 1)

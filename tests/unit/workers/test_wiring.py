@@ -6,17 +6,14 @@ from pathlib import Path
 import pytest
 
 from ledger.blobs import BlobStore
-from ledger.bus.memory import MemoryBus
 from ledger.clock import system_clock
 from ledger.settings import BatchSection, BlobsSection, KafkaSection, StoreSection
 from ledger.store import RequestLogStore
 from ledger.store.clickhouse import ClickHousePool
-from tests.support.events import a_delivery
-from workers.decoding import RejectCode, Rejected
 from workers.drivers.dead_letters import TableQuarantine
 from workers.quarantining import Quarantine
 from workers.settings import WorkerSettings
-from workers.wiring import CODE_VERSION, cluster_deps, standalone_deps
+from workers.wiring import cluster_deps, standalone_deps
 
 
 @pytest.fixture
@@ -27,15 +24,12 @@ def pool() -> Iterator[ClickHousePool]:
     pool.close()
 
 
-async def test_in_the_cluster_dead_letters_go_to_their_topic(pool: ClickHousePool, tmp_path: Path) -> None:
-    bus = MemoryBus()
-    deps = cluster_deps(pool, tmp_path.as_uri(), bus)
+def test_in_the_cluster_rows_and_dead_letters_go_to_the_store(pool: ClickHousePool, tmp_path: Path) -> None:
+    deps = cluster_deps(pool, tmp_path.as_uri(), "llm.requests.v1")
     assert isinstance(deps.store, RequestLogStore)
     assert isinstance(deps.blobs, BlobStore)
+    assert isinstance(deps.quarantine, TableQuarantine)
     assert isinstance(deps.quarantine, Quarantine)
-    await deps.quarantine.put([Rejected(a_delivery(), RejectCode.BODY_INVALID, "why")])
-    (record,) = bus.records
-    assert CODE_VERSION.encode() in record.headers[0][1]
 
 
 def test_standalone_dead_letters_go_to_the_store(pool: ClickHousePool, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ledger.request_log import Bodies, RequestLog
 from ledger.store.columns import (
     BODY_COLUMNS,
     BODY_NAMES,
+    DELETION_COLUMNS,
     KEY_COLUMNS,
     PATCH_COLUMNS,
     ROW_COLUMNS,
@@ -43,6 +44,7 @@ def test_every_table_is_written_in_the_columns_that_it_has() -> None:
     assert written(BODY_COLUMNS) == declared("request_bodies")
     assert written(PATCH_COLUMNS) == declared("request_patches")
     assert written(KEY_COLUMNS) == declared("request_keys")
+    assert written(DELETION_COLUMNS) == declared("request_deletions")
 
 
 def test_every_field_of_a_row_has_a_column() -> None:
