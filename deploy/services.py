@@ -40,6 +40,7 @@ from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.kafka import Safeguards, run_kafka_worker
 from workers.killers import set_aside
 from workers.pipeline import process
+from workers.retrying import RetryPolicy
 from workers.settings import WorkerSettings
 from workers.vitals import Vitals
 from workers.wiring import cluster_deps
@@ -140,6 +141,7 @@ async def run_workers(
     try:
         deps = cluster_deps(pool, settings.blobs.url, settings.bus.topic)
         deps.ceiling.accepted = accept_dead_letters
+        deps.retry = RetryPolicy(before_wait=vitals.waits.set)
         safeguards = Safeguards(
             stored_up_to=partial(highest_offsets, pool, settings.bus.generation),
             set_aside=partial(set_aside, deps),

@@ -32,7 +32,7 @@ from ledger.bus import Delivery, Source
 from ledger.bus.sqlite_log import GENERATION, Retention, SqliteLog
 from ledger.clock import system_clock
 from ledger.doctor.bus import log_findings
-from ledger.errors import BusUnavailable
+from ledger.errors import BusUnavailable, Misconfigured
 from ledger.keys import KeyRing, new_start_token
 from ledger.prices.book import current_version
 from ledger.settings import (
@@ -44,6 +44,7 @@ from ledger.settings import (
     SqliteLogSection,
     StoreSection,
 )
+from ledger.store import StoreBroken
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.migrations import Migration, available, drive, migrate
 from query_api.app import create_app as create_query_app
@@ -52,8 +53,9 @@ from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.mark_file import MarkFile
 from workers.drivers.sqlite_log import Guard, run_log_worker
 from workers.killers import set_aside
-from workers.pipeline import process
+from workers.pipeline import Deps, process
 from workers.receipts import Receipt
+from workers.retrying import RetryPolicy
 from workers.vitals import Vitals
 from workers.wiring import standalone_deps
 
@@ -83,11 +85,8 @@ class StandaloneOptions:
 Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
 
 
-def _handling(writing: ClickHousePool, blobs_url: str, accept_dead_letters: int = 0) -> Handle:
-    """How a batch of the log is stored. Its tokens are this start's own: what it reads again is written again."""
-    deps = standalone_deps(writing, blobs_url, system_clock)
-    deps.store = ClickHouseStore(writing, token_prefix=f"{uuid4().hex}-")
-    deps.ceiling.accepted = accept_dead_letters
+def _handling(deps: Deps) -> Handle:
+    """How a batch of the log is stored."""
     return partial(process, deps)
 
 
@@ -97,14 +96,14 @@ class Making:
 
     open_log: Callable[[Path], SqliteLog] = SqliteLog
     migrations: Callable[[], Sequence[Migration]] = available
-    handling: Callable[[ClickHousePool, str], Handle] = _handling
+    handling: Callable[[Deps], Handle] = _handling
     reading: Callable[[SqliteLog], Source] = lambda bus: bus
     rebuild: Callable[[SqliteLog, ClickHousePool], Awaitable[object]] = rebuild_from_log
 
 
 async def run_standalone(options: StandaloneOptions, say: Callable[[str], None], making: Making | None = None) -> None:
     """Run until a signal. Raises what ended it otherwise; `Misconfigured` when it cannot start."""
-    making = making or Making(handling=partial(_handling, accept_dead_letters=options.accept_dead_letters))
+    making = making or Making()
     started = time.monotonic()
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -115,9 +114,7 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
         data.prepare()
         listener = bind(options.host, options.port, or_next=not options.port_is_given)
         async with _stores(data) as (writing, reading), _erasing_pool(data) as erasing:
-            await writing.run(lambda client: drive(migrate(making.migrations()), client))
-            await bus.begin_after(await ClickHouseStore(writing).highest_offset(GENERATION))
-            await making.rebuild(bus, writing)
+            await _agree(bus, writing, making, data)
             first_key = data.first_key()
             token = new_start_token()
             space = DiskSpace(data.root)
@@ -132,6 +129,20 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
     finally:
         data.withdraw()
         await bus.close()
+
+
+async def _agree(bus: SqliteLog, writing: ClickHousePool, making: Making, data: DataFolder) -> None:
+    """Bring the schema up to date, and log and store to one state. Raises `Misconfigured` when that cannot be."""
+    try:
+        await writing.run(lambda client: drive(migrate(making.migrations()), client))
+        await bus.begin_after(await ClickHouseStore(writing).highest_offset(GENERATION))
+        await making.rebuild(bus, writing)
+    except StoreBroken as error:
+        raise Misconfigured(
+            f"The store in {data.store} cannot be read: {error} When a part of it is damaged, move the part's folder,"
+            " which is named here, out of the store: what the log still holds of it is stored again at the next start."
+            " Otherwise put a backup back."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +213,20 @@ async def _erasing_pool(data: DataFolder) -> AsyncIterator[ClickHousePool]:
         pool.close_within(ERASING_END_SECONDS)
 
 
+def _deps(parts: _Parts, options: StandaloneOptions) -> Deps:
+    """What batches are stored with. Tokens are this start's own: what it reads again is written again."""
+    deps = standalone_deps(parts.writing, options.data.blobs_url, system_clock)
+    deps.store = ClickHouseStore(parts.writing, token_prefix=f"{uuid4().hex}-")
+    deps.ceiling.accepted = options.accept_dead_letters
+    deps.retry = RetryPolicy(before_wait=parts.vitals.waits.set)
+    return deps
+
+
 async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket.socket, stop: asyncio.Event) -> None:
     """The API stops first, then the worker finishes what it has read; the log keeps the rest."""
     worker_stop = asyncio.Event()
-    handle = parts.making.handling(parts.writing, options.data.blobs_url)
-    source = parts.making.reading(parts.bus)
-    deps = standalone_deps(parts.writing, options.data.blobs_url, system_clock)
+    deps = _deps(parts, options)
+    handle, source = parts.making.handling(deps), parts.making.reading(parts.bus)
     guard = Guard(MarkFile(options.data.mark), partial(set_aside, deps))
     reading = run_log_worker(source, options.batch, handle, stop=worker_stop, vitals=parts.vitals, guard=guard)
     worker = _ending(reading, stop, worker_stop)

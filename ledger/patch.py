@@ -6,7 +6,6 @@ from ledger.bus import Position
 from ledger.ids import EventId, ProjectId, RecordId
 from ledger.report import Kind
 
-
 EMPTY = "{}"
 """The body of a patch that changes no field."""
 

@@ -15,6 +15,8 @@ from ledger.ids import EventId, ProjectId, RecordId
 VERSION = 2
 """Of the envelopes that this program writes. 2 brought the deletions: a program of version 1 waits at one."""
 
+FIRST_VERSION = 1
+
 
 class Kind(StrEnum):
     """Which API a report came through, and so how its body is read."""
@@ -73,6 +75,8 @@ def decode(wire: bytes) -> Envelope:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _raise_if_of_another_era(wire)
         raise Invalid("The record's envelope cannot be read.") from error
+    if envelope.version < FIRST_VERSION:
+        raise Invalid(f"There was never an envelope of version {envelope.version}.")
     if not VERSION - 1 <= envelope.version <= VERSION + 1:
         raise UnknownVersion(f"The record has envelope version {envelope.version}, this program reads {VERSION}.")
     return envelope

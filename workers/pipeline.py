@@ -67,11 +67,13 @@ async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still
     await judge_late(prepared.reports, prepared.updates, lease, parts)
     changes = await _folded(deps, prepared.reports, prepared.updates)
     dead = [*prepared.rejected, *changes.rejected]
+    deps.ceiling.check(part, dead)
     refused = await _written(deps, prepared.reports, changes, lease)
     if prepared.scope:
         refused += await delete_scope(prepared.scope, lease, parts)
-    dead += refused
-    deps.ceiling.check(part, dead)
+    if refused:
+        dead += refused
+        deps.ceiling.check_again(part, dead)
     if dead:
         log.warning("Dead letters.", extra={"action": "dead_letters", **Counter(item.code.value for item in dead)})
         await retrying(lambda: deps.quarantine.put(dead), deps.retry)

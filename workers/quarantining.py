@@ -70,9 +70,12 @@ class Ceiling:
     _seen: deque[_Seen] = field(default_factory=deque)
     _runs: dict[int, _Run] = field(default_factory=dict)
     _warned_of: str | None = None
+    _before: tuple[int, deque[_Seen], dict[int, _Run]] = field(default_factory=lambda: (0, deque(), {}))
 
     def check(self, part: Sequence[Delivery], rejected: Sequence[Rejected]) -> None:
         """Count these deliveries, in their order. Raises `TooManyDeadLetters`, before any of them is put away."""
+        runs = {partition: _Run(run.count, {*run.projects}, {*run.kinds}) for partition, run in self._runs.items()}
+        self._before = self.accepted, deque(self._seen), runs
         reasons = {item.delivery.read_at: item for item in rejected}
         for at, delivery in enumerate(part, 1):
             dead = delivery.read_at in reasons
@@ -86,6 +89,11 @@ class Ceiling:
                 )
             if at % _LOOK_EVERY == 0 or at == len(part):
                 self._check_share(reasons)
+
+    def check_again(self, part: Sequence[Delivery], rejected: Sequence[Rejected]) -> None:
+        """The same deliveries as at the last check, of which more turned out to be rejected."""
+        self.accepted, self._seen, self._runs = self._before
+        self.check(part, rejected)
 
     def _count(self, delivery: Delivery, dead: bool) -> _Run:
         seen = _Seen(_project_of(delivery), _kind_of(delivery), dead)

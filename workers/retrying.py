@@ -20,6 +20,7 @@ class RetryPolicy:
 
     base_delay: float = 0.1
     max_delay: float = 30.0
+    before_wait: Callable[[], None] = lambda: None  # told each time: what is waited for is outside of this process
 
     def delay_before(self, attempt: int) -> float:
         """Seconds to wait before `attempt` (2 is the first retry)."""
@@ -36,4 +37,5 @@ async def retrying(action: Callable[[], Awaitable[T]], policy: RetryPolicy, slee
             attempt += 1
             delay = policy.delay_before(attempt)
             log.warning("Not available, trying again.", extra={"error": str(error), "attempt": attempt, "in_s": delay})
+            policy.before_wait()
             await sleep(delay)

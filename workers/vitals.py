@@ -1,6 +1,7 @@
 """How a worker is doing, for its health endpoints: written by a driver, read by whoever answers a probe."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -12,4 +13,5 @@ class Vitals:
     last_progress: datetime | None = None  # the last commit, or the last time that there was nothing to do
     owned: frozenset[int] = frozenset()  # its partitions of the bus
     lag: int | None = None  # records on its partitions that are not committed
+    waits: asyncio.Event = field(default_factory=asyncio.Event)  # set when the work begins to wait for the store
     failure: str | None = None  # what went wrong for good: this worker ends, and has to be started again

@@ -21,6 +21,14 @@ INSERT OR IGNORE INTO progress VALUES (1, 1);
 """
 
 
+_ADVICE = {
+    "SQLITE_FULL": "Make room on its disk, then start again.",
+    "SQLITE_READONLY": "Its file or disk is read-only: give write permission, then start again.",
+    "SQLITE_CANTOPEN": "Look at the folder's permissions, then start again.",
+}
+"""What to do about errors that say nothing against the file itself."""
+
+
 def lock(path: Path) -> int:
     """The descriptor of a lock that the process's end lets go of. Raises `Misconfigured` when another one has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +52,8 @@ def open_writer(path: Path, synchronous: str, schema: str = _SCHEMA) -> sqlite3.
     except sqlite3.DatabaseError as error:
         connection.close()
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise Misconfigured(f"The log {path} cannot be opened: {error} ({name}). {_advice(path)}") from error
+        advice = _ADVICE.get(name) or _advice(path)
+        raise Misconfigured(f"The log {path} cannot be opened: {error} ({name}). {advice}") from error
     except BaseException:
         connection.close()
         raise

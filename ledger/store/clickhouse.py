@@ -5,6 +5,7 @@ this module: `sorted_by_remedy` turns it into one that says what to do.
 """
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,8 @@ DATA = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 117, 131, 349})
 _TOO_SCATTERED = "partitions for single INSERT block"
 """Tells, of code 252, the insert that is at fault from the table that has too many parts (whatever the partition)."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 IDS_PER_LOOK_UP = 1000
 DAY_MS = 24 * 3600 * 1000
 
@@ -101,6 +104,8 @@ class ClickHousePool:
             self._discard()
             if isinstance(error, ClickHouseError):
                 raise sorted_by_remedy(error) from error
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:  # of the embedded engine's temporary file
+                raise StoreUnavailable(f"There is no room on the store's disk: {error}.") from error
             raise
 
     def close(self) -> None:

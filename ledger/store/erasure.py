@@ -200,6 +200,7 @@ class Applied:
 
     erasable: Erasable
     user_id: str | None  # of a deletion by user
+    records: int  # that it has taken so far
     places: Mapping[tuple[int, int], int]  # (generation, partition) → the offset up to which it was judged
 
     def covers(self, place: DeadPlace) -> bool:
@@ -211,20 +212,22 @@ class Applied:
 def applied(client: Client, partitions: int) -> list[Applied]:
     """The deletions that every partition of the bus has applied and whose bytes are not known to be gone."""
     sql = (
-        "SELECT project, event_id, any(scope), any(what), groupArray((generation, partition, offset))"
-        f" FROM {DELETIONS_WITH_PROGRESS} WHERE (project, event_id) NOT IN"
-        " (SELECT project, event_id FROM request_erasures FINAL WHERE erased_at IS NOT NULL)"
-        " GROUP BY project, event_id"
+        "SELECT project, event_id, any(scope), any(what), sum(found), groupArray((generation, partition, offset))"
+        f" FROM {DELETIONS_WITH_PROGRESS} LEFT JOIN"
+        " (SELECT project, event_id, records + 1 AS done FROM request_erasures FINAL WHERE erased_at IS NOT NULL)"
+        " AS erased USING (project, event_id) GROUP BY project, event_id"
         f" HAVING uniqExactIf(partition, {IS_APPLIED}) >= if(any(scope) = 'id', 1, {{partitions:UInt16}})"
+        " AND sum(found) + 1 > any(done)"
         " ORDER BY min(accepted_at)"
     )
     found = client.query(sql, parameters={"partitions": partitions}).result_rows
-    return [
-        Applied(
-            Erasable(ProjectId(project), EventId(from_int(event_id))), what if scope == "user" else None, _latest(at)
-        )
-        for project, event_id, scope, what, at in found
-    ]
+    return [_applied(row) for row in found]
+
+
+def _applied(row: Sequence[Any]) -> Applied:
+    project, event_id, scope, what, records, places = row
+    erasable = Erasable(ProjectId(project), EventId(from_int(event_id)))
+    return Applied(erasable, what if scope == "user" else None, records, _latest(places))
 
 
 def _latest(places: Sequence[DeadPlace]) -> dict[tuple[int, int], int]:

@@ -1,7 +1,7 @@
 """The table `request_erasures`: how far the bytes of each deletion are gone, as the process that erases notes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clickhouse_connect.driver import Client
@@ -19,6 +19,7 @@ class Erasure:
     deletion: Erasable
     written_at: int
     begun_at: int  # when it was first seen to be applied everywhere: what it took was written before
+    records: int = 0  # it had taken so many then: one that comes late, by a replay, begins the erasure anew
     rewritten_at: int | None = None  # by the engine's clock: no part made since holds the bytes
     blobs_done: bool = False
     blobs_until: int | None = None  # a blob that nothing names any more is too young to be erased until then
@@ -28,12 +29,21 @@ class Erasure:
     unread_dead_letters: int = 0  # kept, as their bytes cannot be read and so may be anybody's
     blobs: int = 0  # erased with it so far
 
+    def after(self, records: int, now: int) -> "Erasure":
+        """The same, begun anew if the deletion has taken more records since it was noted."""
+        if records <= self.records:
+            return self
+        return replace(
+            self, begun_at=now, records=records, rewritten_at=None, blobs_done=False, blobs_until=None, erased_at=None
+        )
+
 
 ERASURE_COLUMNS = (
     Column("project", LABEL, lambda of: of.deletion.project),
     Column("event_id", "UInt128", lambda of: to_int(of.deletion.event_id)),
     Column("written_at", TIME, lambda of: of.written_at),
     Column("begun_at", TIME, lambda of: of.begun_at),
+    Column("records", "UInt64", lambda of: of.records),
     Column("rewritten_at", f"Nullable({TIME})", lambda of: of.rewritten_at),
     Column("blobs_done", "Bool", lambda of: of.blobs_done),
     Column("blobs_until", f"Nullable({TIME})", lambda of: of.blobs_until),

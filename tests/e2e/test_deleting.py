@@ -94,6 +94,24 @@ def test_what_fulfils_a_filter_is_deleted(spare: Access) -> None:
     assert ids(spare) == {new}
 
 
+def test_a_dead_letter_of_a_deleted_record_brings_nothing_back(spare: Access) -> None:
+    key = {"Idempotency-Key": "one"}
+    answer = spare.post("/api/logs/insert", {"model": "gpt-4o"}, key)
+    record_id = answer.json()["id"]
+    other = spare.post("/api/logs/insert", {"model": "another body under the same key"}, key)
+    position = other.headers["LLMLedger-Position"]
+    assert at_last(lambda: spare.get("/api/v1/status", position=position).json()["status"] == "dead_letter")
+    deleted(spare, id=record_id)
+
+    replayed = spare.post("/api/v1/admin/dead-letters/replay", {"position": position})
+
+    assert replayed.status_code == 200, replayed.text
+    after = insert(spare, "ann")
+    spare.wait_for_entry(after)
+    assert ids(spare) == {after}
+    assert spare.get(f"/api/v1/requests/{record_id}").status_code == 404
+
+
 def test_a_dry_run_counts_and_deletes_nothing(spare: Access) -> None:
     for user in ("ann", "ann", "bob"):
         spare.wait_for_entry(insert(spare, user))

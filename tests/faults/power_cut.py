@@ -27,6 +27,7 @@ Make = Callable[[Path], StandaloneTarget]
 SIZE_MIB = 1024
 PLAN = LoadPlan(per_second=200.0)
 _PATIENCE = 20.0
+_UNDER_WAY_SECONDS = 1.0  # for answers to requests that the cut found under way
 
 
 class NoLoopDevice(Exception):
@@ -82,21 +83,22 @@ def _cut(context: RunContext, target: StandaloneTarget, disk: Path, ledger: Ledg
         done(["cp", "--sparse=always", str(disk), str(copy)])
     finally:
         target.signal(PART, signal.SIGCONT)
-    history = [_as_known_at(one, began) for one in ledger.history()]
     try:
         with mounted(copy, context.data / "copy") as home:
-            return _judged(OnCopy(target, home), history)
+            return _judged(OnCopy(target, home), lambda: [_as_known_at(one, began) for one in ledger.history()])
     finally:
         copy.unlink()
 
 
-def _judged(target: StandaloneTarget, history: Sequence[Sent]) -> Verdict:
+def _judged(target: StandaloneTarget, known: Callable[[], Sequence[Sent]]) -> Verdict:
+    """`known` is asked once it has started: what was under way at the cut is in the ledger file by then."""
     try:
         target.start()
     except (RuntimeError, TimeoutError) as error:
         return Verdict(Result.MISMATCH, [f"I1 loss: it does not start after the power cut: {error}"])
     else:
-        return judge(history, target, patience=_PATIENCE)
+        time.sleep(_UNDER_WAY_SECONDS)
+        return judge(known(), target, patience=_PATIENCE)
     finally:
         target.close()
 

@@ -130,8 +130,8 @@ def _two_workers(folder: Path) -> Target:
 _PLAN = LoadPlan(per_second=150.0)
 _WITH_DEAD_LETTERS = replace(_PLAN, reused_keys=_DEAD_LETTERS)
 _REQUESTS, _RECORDS, _COMMITS, _BATCHES, _PRUNINGS = 240, 400, 120, 3, 16
-"""Up to which passing, from half of it on: so many go by in about two seconds. A crash before the first batch is through
-makes the product look for its cause record by record, which takes long and is not what is tested here."""
+"""Up to which passing, from half of it on: so many go by in about two seconds. A crash before the first batch is
+through makes the product look for its cause record by record, which takes long and is not what is tested here."""
 
 STANDALONE = (
     Window("A0", PART, _REQUESTS, _standalone, _PLAN),

@@ -3,7 +3,14 @@
 from dataclasses import replace
 from signal import SIGTERM
 
-from tests.faults.cluster_run import CLUSTER_LOAD, ClusterPlan, Hurting, NotRecoveredError, run_on_cluster
+from tests.faults.cluster_run import (
+    CLUSTER_LOAD,
+    DRAIN_SECONDS,
+    ClusterPlan,
+    Hurting,
+    NotRecoveredError,
+    run_on_cluster,
+)
 from tests.faults.scenario import RunContext, RunReport, Scenario
 
 _END_SECONDS = 60.0
@@ -27,7 +34,8 @@ def storm(context: RunContext) -> RunReport:
         for name, way in away.items():
             _bring_back(hurting, name, way)
 
-    return run_on_cluster(context, hurt, ClusterPlan(workers=3, load=replace(CLUSTER_LOAD, updates=0.5)))
+    load = replace(CLUSTER_LOAD, updates=0.5)
+    return run_on_cluster(context, hurt, ClusterPlan(3, load, kills_worker=True, patience=DRAIN_SECONDS))
 
 
 def _take_away(hurting: Hurting, name: str, way: str) -> None:

@@ -126,7 +126,7 @@ def _hurt_while(context: RunContext, target: StandaloneTarget, work: Callable[[]
     worker.start()
     turn = 0
     while True:
-        worker.join(context.random.uniform(1.0, 4.0))
+        worker.join(context.random.uniform(0.2, 2.5))
         if not worker.is_alive():
             break
         number = (signal.SIGKILL, signal.SIGTERM)[turn % 2]
@@ -144,6 +144,6 @@ SCENARIOS = (
         "updates-shuffled", "10,000 ids, 5 updates each, shuffled, with kills", 5, 0, False, partial(_run, 10_000)
     ),
     Scenario(
-        "updates-shuffled-small", "200 ids, 5 updates each, shuffled, with kills", 2, 1, False, partial(_run, 200)
+        "updates-shuffled-small", "400 ids, 5 updates each, shuffled, with kills", 2, 1, False, partial(_run, 400)
     ),
 )

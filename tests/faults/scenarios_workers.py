@@ -2,7 +2,7 @@
 
 from signal import SIGTERM
 
-from tests.faults.cluster_run import ClusterPlan, Hurting, NotRecoveredError, run_on_cluster
+from tests.faults.cluster_run import DRAIN_SECONDS, ClusterPlan, Hurting, NotRecoveredError, run_on_cluster
 from tests.faults.proxy import PASS
 from tests.faults.scenario import RunContext, RunReport, Scenario
 from tests.faults.store_errors import INSERTS, store_error
@@ -22,7 +22,7 @@ def kill_workers(context: RunContext) -> RunReport:
             context.fault(f"killed {name}")
             hurting.cluster.restart(name)
 
-    return run_on_cluster(context, hurt, ClusterPlan(workers=workers))
+    return run_on_cluster(context, hurt, ClusterPlan(workers=workers, kills_worker=True, patience=DRAIN_SECONDS))
 
 
 def kill_workers_while_inserts_fail(context: RunContext) -> RunReport:
@@ -44,7 +44,7 @@ def kill_workers_while_inserts_fail(context: RunContext) -> RunReport:
         hurting.await_hurt(link)
         link.behave(PASS)
 
-    return run_on_cluster(context, hurt)
+    return run_on_cluster(context, hurt, ClusterPlan(patience=DRAIN_SECONDS))
 
 
 def kill_ingest(context: RunContext) -> RunReport:

@@ -19,7 +19,6 @@ from deploy.event_loop import run
 from deploy.standalone import Making, StandaloneOptions, run_standalone
 from ledger.bus import Delivery, Record, committable
 from ledger.bus.sqlite_log import Retention, SqliteLog
-from ledger.clock import system_clock
 from ledger.failpoints import VARIABLE, arm
 from ledger.request_log import RequestLog
 from ledger.settings import BatchSection, QueryCaps, read_section
@@ -29,11 +28,10 @@ from ledger.telemetry import set_up_logging
 from workers.decoding import Rejected
 from workers.deriving import Derived
 from workers.folding import Price
-from workers.pipeline import process
+from workers.pipeline import Deps, process
 from workers.pricing import with_cost
 from workers.quarantining import Quarantine
 from workers.receipts import Receipt
-from workers.wiring import standalone_deps
 
 Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
 
@@ -60,9 +58,8 @@ class CommitsFirst:
         await self.log.commit(resume_at)
 
 
-def _folds_ahead(pool: ClickHousePool, blobs_url: str) -> Handle:
+def _folds_ahead(deps: Deps) -> Handle:
     """The second half of a batch is folded while the first one is not written yet."""
-    deps = standalone_deps(pool, blobs_url, system_clock)
 
     async def handle(batch: Sequence[Delivery]) -> Receipt:
         middle = len(batch) // 2
@@ -73,9 +70,8 @@ def _folds_ahead(pool: ClickHousePool, blobs_url: str) -> Handle:
     return handle
 
 
-def _prices_by_the_newest_book(started_before: bool, pool: ClickHousePool, blobs_url: str) -> Handle:
+def _prices_by_the_newest_book(started_before: bool, deps: Deps) -> Handle:
     """A book that came with this start prices calls that were accepted before it, and those that are read again."""
-    deps = standalone_deps(pool, blobs_url, system_clock)
     if started_before:
         deps.price = partial(_twice_as_dear, deps.price)
     return partial(process, deps)
@@ -101,9 +97,8 @@ class Later:
         await self.quarantine.put(rejected)
 
 
-def _dead_letters_later(pool: ClickHousePool, blobs_url: str) -> Handle:
+def _dead_letters_later(deps: Deps) -> Handle:
     """Progress is recorded before the dead letter is kept."""
-    deps = standalone_deps(pool, blobs_url, system_clock)
     deps.quarantine = Later(deps.quarantine, set())
     return partial(process, deps)
 

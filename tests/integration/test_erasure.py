@@ -4,10 +4,12 @@ The proof: a text is searched for in every file of the engine's folder. It is fo
 (the tables are uncompressed here: that changes how bytes look, not whether they are there), and in no file afterwards.
 """
 
+import asyncio
 import gzip
 import json
 import os
 import secrets
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -33,6 +35,7 @@ from ledger.store.columns import DELETION_COLUMNS
 from ledger.store.erasures import Erasure
 from ledger.store.migrations import available, drive, migrate
 from tests.support.builders import A_TIME, a_request_log, an_id
+from tests.support.clickhouse_fixtures import fresh_database
 from tests.support.events import a_delivery, an_entry, an_update_of
 from workers.decoding import RejectCode, Rejected
 from workers.drivers.dead_letters import TableQuarantine
@@ -86,7 +89,8 @@ class Place:
     def eraser(self, partitions: int = 1, plan: ErasingPlan = AT_ONCE, pool: ClickHousePool | None = None) -> Eraser:
         return Eraser(pool or self.pool, self.blobs, self.clock, partitions, plan)
 
-    async def add(self, *rows: RequestLog, token: str = "t") -> None:
+    async def add(self, *rows: RequestLog, token: str | None = None) -> None:
+        token = token or secrets.token_hex(8)
         await self.store.insert_bodies(rows, token)
         await self.store.insert_rows(rows, token)
 
@@ -104,13 +108,13 @@ class Place:
         deletion = replace(deletion, **changes)
 
         def write(client: Client) -> None:
-            insert(client, "request_deletions", DELETION_COLUMNS, [deletion], f"{deletion.position}{deletion.applied}")
+            insert(client, "request_deletions", DELETION_COLUMNS, [deletion], str(deletion))
 
         await self.pool.run(write)
         await self.store.insert_progress([deletion.position])
         if ids:
-            await self.store.insert_patches([a_patch(id_, DELETED_AT, kind, "{}") for id_ in ids], "deletes")
-            await self.add(*(a_tombstone(id_) for id_ in ids), token="tombstones")
+            await self.store.insert_patches([a_patch(id_, DELETED_AT, kind, "{}") for id_ in ids], f"deletes {ids}")
+            await self.add(*(a_tombstone(id_) for id_ in ids), token=f"tombstones {ids}")
 
     async def sweep_until_erased(self) -> Erasure:
         """Old parts go a moment after they were replaced: sweep until the deletion is noted as erased."""
@@ -202,6 +206,19 @@ async def test_an_erased_deletion_is_left_alone(place: Place) -> None:
     await place.add(a_row(ANN, "text"))
     await place.delete(ANN)
     await place.sweep_until_erased()
+    assert await place.eraser().sweep() == []
+
+
+async def test_a_record_that_a_deletion_takes_late_is_erased_too(place: Place) -> None:
+    late = a_text()
+    await place.add(a_row(ANN, "text"))
+    await place.delete(ANN)
+    first = await place.sweep_until_erased()
+    await place.add(a_row(BOB, late))  # by a replay
+    await place.delete(BOB, found=2)
+    second = await place.sweep_until_erased()
+    assert (first.records, second.records) == (1, 2)
+    assert place.files_with(late) == []
     assert await place.eraser().sweep() == []
 
 
@@ -413,3 +430,46 @@ async def test_what_the_pipeline_stored_and_deleted_is_erased(place: Place, tmp_
     await process(deps, [replace(delivery, replayed_at=Position(1, 0, 200), replays=1) for delivery in batch[:1]])
     assert await place.value("SELECT count() FROM request_logs FINAL WHERE is_deleted = 0") == 1
     assert place.files_with(first) == []
+
+
+async def test_a_pool_with_a_long_statement_is_not_waited_for(chdb_dsn: str) -> None:
+    pool = ClickHousePool(chdb_dsn, threads=1)
+    begun, over = threading.Event(), threading.Event()
+
+    def long_statement(_: Client) -> bool:
+        begun.set()
+        return over.wait(30)
+
+    running = asyncio.create_task(pool.run(long_statement))
+    await asyncio.to_thread(begun.wait)
+    assert pool.close_within(0.01) is False
+    over.set()
+    assert await running is True
+    pool.close()
+
+
+async def test_a_pool_at_rest_is_closed(chdb_dsn: str) -> None:
+    pool = ClickHousePool(chdb_dsn, threads=1)
+    await pool.run(lambda client: client.query("SELECT 1"))
+    assert pool.close_within(30) is True
+
+
+@pytest.mark.clickhouse
+async def test_a_server_is_asked_in_the_same_words(clickhouse_dsn: str, tmp_path: Path) -> None:
+    with fresh_database(clickhouse_dsn) as dsn:
+        with_tables(dsn, HASTY)
+        pool = ClickHousePool(dsn, threads=1)
+        try:
+            place = Place(dsn, pool, ObstoreBlobs((tmp_path / "blobs").as_uri()))
+            await place.add(a_row(ANN, "hers"), a_row(BOB, "his"))
+            await place.add_update(ANN, "her update", 50)
+            await place.add_dead_letter(60, b"ann", project=SHOP, record_id=BOB)
+            await place.delete(ANN)
+            state = await place.sweep_until_erased()
+            assert (state.dead_letters, state.blobs_done) == (1, True)
+            assert await place.value("SELECT groupArray(raw_request) FROM request_bodies WHERE is_deleted = 0") == [
+                "his"
+            ]
+            assert await place.value("SELECT groupUniqArray(body) FROM request_patches") == ["{}"]
+        finally:
+            pool.close()

@@ -2,23 +2,36 @@
 
 A record that kills the process is never rejected by any code of ours: its worker is started again, reads it again and
 dies again. So what is tried first after a start or a new assignment is marked on the bus before it is tried. A mark
-that is still there at the next start was left by a crash. Then the marked range is tried one record at a time, each
-under a mark of its own, and the one that kills again is set aside. A worker that fails in an orderly way takes its
-marks back, so that an outage of the store condemns nobody. Once a first chunk is through, nothing is marked: it costs
-nothing.
+that is still there at the next start was left by a crash. After several of them the marked range is tried in groups,
+and the group that kills again one record at a time; the record that keeps killing alone is set aside.
+
+Most crashes are nobody's fault in here (a node that goes away, memory that others took), so a mark counts only while
+the process itself works on the records: it is taken back when the work waits for something outside (`acquitting`), and
+when a worker ends in good order. Once a first chunk is through, nothing is marked: it costs nothing.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ledger.bus import Delivery
 
-TOGETHER = 1
-"""So many times a range is tried as a chunk and dies, beside the crash before it that found it unmarked."""
 
-ALONE = 2
-"""So many times a record is tried alone and dies: once may have been somebody else's kill."""
+class Level(StrEnum):
+    """How many are tried at once."""
+
+    TOGETHER = "together"  # the chunk as it came
+    GROUP = "group"
+    ALONE = "alone"
+
+
+DEATHS: Mapping[Level, int] = {Level.TOGETHER: 2, Level.GROUP: 1, Level.ALONE: 2}
+"""So many times something is tried at a level and dies before the next level. Together: beside the crash before it
+that found it unmarked. Alone: once may have been somebody else's kill."""
+
+GROUP_RECORDS = 64
+"""A chunk of some thousands is through in as many steps as a group has records, not in thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +40,25 @@ class Mark:
 
     attempt: int
     until: int  # the offset after the last one that is under suspicion
-    alone: bool = False
+    level: Level = Level.TOGETHER
 
     def text(self) -> str:
         """What is kept on the bus, beside the offset."""
-        return f"{'alone' if self.alone else 'together'} attempt={self.attempt} until={self.until}"
+        return f"{self.level} attempt={self.attempt} until={self.until}"
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it has died often enough at this level."""
+        return self.attempt >= DEATHS[self.level]
 
 
-_TEXT = re.compile(r"(alone|together) attempt=(\d{1,9}) until=(\d{1,18})")
+_TEXT = re.compile(r"(together|group|alone) attempt=(\d{1,9}) until=(\d{1,18})")
 
 
 def mark_from(text: str | None) -> Mark | None:
     """The mark that a text stands for. Anything else is no mark."""
     match = _TEXT.fullmatch(text or "")
-    return Mark(int(match[2]), int(match[3]), match[1] == "alone") if match else None
+    return Mark(int(match[2]), int(match[3]), Level(match[1])) if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,7 @@ class Step:
 class Attempts:
     """What is known of each partition, from its assignment on."""
 
+    group_records: int = GROUP_RECORDS
     _places: dict[int, Place] = field(default_factory=dict)  # of partitions whose first chunk is not through
     _sound: set[int] = field(default_factory=set)
     _in_force: dict[int, Place] = field(default_factory=dict)  # what stood there before our mark
@@ -103,7 +122,7 @@ class Attempts:
         if first:
             rest = [delivery for delivery in deliveries if delivery.read_at.partition in held_back]
             return Step(first, rest, self._marks_of(first))
-        return self._alone(suspects[0], deliveries)
+        return self._suspected(suspects, deliveries)
 
     def begun(self, step: Step) -> None:
         """The step's marks are written."""
@@ -131,7 +150,7 @@ class Attempts:
         mark = place.mark if place else None
         if mark is None or delivery.read_at.offset >= mark.until:
             return False
-        return mark.alone or mark.attempt >= TOGETHER
+        return mark.level is not Level.TOGETHER or mark.is_used_up
 
     def _marks_of(self, deliveries: Sequence[Delivery]) -> dict[int, Place]:
         ends = {at.partition: at.offset + 1 for at in (delivery.read_at for delivery in deliveries)}
@@ -139,18 +158,32 @@ class Attempts:
         for partition, end in ends.items():
             if partition in self._places:
                 place = self._places[partition]
-                seen = place.mark if place.mark and not place.mark.alone else Mark(0, 0)
+                seen = place.mark if place.mark and place.mark.level is Level.TOGETHER else Mark(0, 0)
                 marks[partition] = Place(place.offset, Mark(seen.attempt + 1, max(seen.until, end)))
         return marks
 
-    def _alone(self, delivery: Delivery, deliveries: Sequence[Delivery]) -> Step:
-        at = delivery.read_at
-        place = self._places[at.partition]
-        assert place.mark is not None
-        attempts = place.mark.attempt if place.mark.alone else 0
-        rest = [other for other in deliveries if other is not delivery]
-        until = place.mark.until
-        after = {at.partition: Mark(0, until, alone=True)} if at.offset + 1 < until else {}
-        if attempts >= ALONE:
-            return Step([delivery], rest, {}, after, kills=True)
-        return Step([delivery], rest, {at.partition: Place(place.offset, Mark(attempts + 1, until, alone=True))}, after)
+    def _suspected(self, suspects: Sequence[Delivery], deliveries: Sequence[Delivery]) -> Step:
+        """A group of one partition's suspects, or one of them."""
+        partition = suspects[0].read_at.partition
+        mark = self._closer(self._places[partition])
+        mine = [delivery for delivery in suspects if delivery.read_at.partition == partition]
+        size = self.group_records if mark.level is Level.GROUP else 1
+        tried = mine[:size]
+        rest = [other for other in deliveries if other not in tried]
+        passed = tried[-1].read_at.offset + 1 >= mark.until
+        after = {} if passed else {partition: Mark(0, mark.until, mark.level)}
+        if mark.level is Level.ALONE and mark.is_used_up:
+            return Step(tried, rest, {}, after, kills=True)
+        before = Place(self._places[partition].offset, Mark(mark.attempt + 1, mark.until, mark.level))
+        return Step(tried, rest, {partition: before}, after)
+
+    def _closer(self, place: Place) -> Mark:
+        """The mark, or when it has died often enough at its level, that of the next one. Alone is the last."""
+        mark = place.mark
+        assert mark is not None
+        group_ends = place.offset + self.group_records
+        if mark.level is Level.TOGETHER and mark.is_used_up and mark.until > group_ends:
+            return Mark(0, mark.until, Level.GROUP)
+        if mark.level is not Level.ALONE and mark.is_used_up:
+            return Mark(0, min(mark.until, group_ends), Level.ALONE)
+        return mark

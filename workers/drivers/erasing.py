@@ -69,6 +69,7 @@ class Eraser:
     async def _erase(self, applied: Applied) -> Erasure:
         of = applied.erasable
         before = await self.pool.run(partial(noted, of=of)) or self._begun(of)
+        before = before.after(applied.records, self._now())
         judged = await self.pool.run(partial(erase_dead_letters, applied=applied))
         blanked = await self.pool.run(partial(erasure.blank_patches, of=of))
         rewritten = await self.pool.run(partial(erasure.rewrite, of=of))

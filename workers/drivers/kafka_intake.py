@@ -20,6 +20,7 @@ from ledger.clock import Clock, system_clock
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
+from workers.drivers.acquitting import acquitted_by_waiting
 from workers.drivers.attempts import Attempts, Place, Step
 from workers.drivers.kafka_commits import Commits, GroupConsumer
 from workers.receipts import Receipt
@@ -207,15 +208,15 @@ class Intake:
 
     async def _try(self, step: Step, epoch: int) -> None:
         if step.before:
-            if not await self._confirmed(step.before, epoch):
-                return
+            if not await self._confirmed(step.before, epoch) or not self._ours(epoch):
+                return  # the epoch may end while the marks are being confirmed
             self._attempts.begun(step)
         try:
             resume_at = await self._resume_at(step, epoch)
         except NoLongerOurs:
             log.warning("Partitions went while a chunk of theirs was being stored. It is read again elsewhere.")
             return
-        if await self._confirmed(step.places(resume_at), epoch):
+        if await self._confirmed(step.places(resume_at), epoch) and self._ours(epoch):
             self._attempts.done(step, resume_at)
             self._vitals.last_progress = self._clock()
             failpoint("B4")
@@ -226,7 +227,10 @@ class Intake:
             return committable(step.deliveries)
         for delivery in step.deliveries:
             failpoint("B0", delivery.body or b"")
-        return (await self._handle(step.deliveries, lambda: epoch == self._epoch)).resume_at
+        work = self._handle(step.deliveries, lambda: epoch == self._epoch)
+        if step.before:
+            work = acquitted_by_waiting(work, self._vitals.waits, self.take_back_marks)
+        return (await work).resume_at
 
     async def _confirmed(self, places: Mapping[int, Place], epoch: int) -> bool:
         try:

@@ -20,7 +20,7 @@ class MarkFile:
             return Place(first_offset, None)
         mark = mark_from(text) if offset.isdecimal() else None
         if mark is not None and int(offset) != first_offset:
-            mark = Mark(0, mark.until, mark.alone)  # it has come further since: what comes now was not tried yet
+            mark = Mark(0, mark.until, mark.level)  # it has come further since: what comes now was not tried yet
         return Place(first_offset, mark)
 
     def write(self, place: Place) -> None:

@@ -10,6 +10,7 @@ from ledger.bus import Delivery, Source, committable
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
+from workers.drivers.acquitting import acquitted_by_waiting
 from workers.drivers.attempts import Attempts, Place, Step
 from workers.drivers.mark_file import MarkFile
 from workers.receipts import Receipt
@@ -42,7 +43,7 @@ async def run_log_worker(
     guard: Guard | None = None,
 ) -> None:
     """Process what is on the log and what comes, until `stop` is set; then finish what was read already."""
-    storing = _Storing(source, handle, guard)
+    storing = _Storing(source, handle, guard, vitals)
     buffer: BatchBuffer[Delivery] = BatchBuffer(batch, time.monotonic)
     stopping = asyncio.create_task(stop.wait())
     vitals.ready = True
@@ -70,6 +71,7 @@ class _Storing:
     source: Source
     handle: Handle
     guard: Guard | None
+    vitals: Vitals
     attempts: Attempts = field(default_factory=Attempts)
 
     async def store(self, chunk: Sequence[Delivery]) -> None:
@@ -104,7 +106,13 @@ class _Storing:
             return committable(step.deliveries)
         for delivery in step.deliveries:
             failpoint("B0", delivery.body or b"")
-        return (await self.handle(step.deliveries)).resume_at
+        work = self.handle(step.deliveries)
+        if step.before:
+            work = acquitted_by_waiting(work, self.vitals.waits, self._acquit)
+        return (await work).resume_at
+
+    async def _acquit(self) -> None:
+        self.take_back_mark()
 
     def _settle(self, step: Step, resume_at: Mapping[int, int]) -> None:
         self.attempts.done(step, resume_at)

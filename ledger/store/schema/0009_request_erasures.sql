@@ -5,6 +5,7 @@ CREATE TABLE request_erasures
     event_id            UInt128,                         -- of the deletion
     written_at          DateTime64(3, 'UTC'),            -- the latest entry counts
     begun_at            DateTime64(3, 'UTC'),            -- when it was first seen to be applied everywhere
+    records             UInt64,                          -- it had taken so many then; more of them begin it anew
     rewritten_at        Nullable(DateTime64(3, 'UTC')),  -- the engine's clock: no part made since holds the bytes
     blobs_done          Bool,
     blobs_until         Nullable(DateTime64(3, 'UTC')),  -- a blob that nothing names any more is too young until then

@@ -154,6 +154,7 @@ async def _stored(reader: Reader, reach: Reach, event_id: RecordId | None, facts
 def _from(row: Sequence[Any], erasure: Erasure | None, dead_letters: int, facts: BusFacts) -> _Stored:
     project, event_id, scope, what, accepted_at, total, most, settled = row
     by_id = scope == Scope.ID
+    erasure = erasure.after(total, erasure.written_at) if erasure else None
     progress = Progress(Scope(scope), accepted_at, settled, 1 if by_id else facts.partitions, erasure, dead_letters)
     return _Stored(ProjectId(project), from_int(event_id), what, most if by_id else total, progress)
 

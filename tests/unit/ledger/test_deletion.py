@@ -30,7 +30,7 @@ def test_a_users_deletion_is_read_as_it_was_written(user: str) -> None:
     record = scope_deletion(SHOP, EVENT, (Scope.USER, user), 1773500967000)
     assert read_scope(record.body, SHOP) == (Scope.USER, user)
     envelope = decode(record.envelope)
-    assert (envelope.kind, envelope.record_id, envelope.event_id) == (Kind.SCOPE_DELETE, EVENT, EVENT)
+    assert (envelope.kind, envelope.record_id, envelope.event_id) == (Kind.SCOPE_DELETE, RecordId(EVENT), EVENT)
 
 
 def test_a_filters_deletion_is_read_as_it_was_written() -> None:

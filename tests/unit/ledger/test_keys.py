@@ -250,7 +250,7 @@ def test_the_token_of_a_start_opens_all_projects_to_commands_and_is_in_no_file(p
     ring = KeyRing(path, start_token=token)  # there is no file yet
     principal = ring.find(token)
     assert principal is not None
-    assert (principal.project, principal.scopes) == (ALL_PROJECTS, {Scope.QUERY, Scope.ADMIN})
+    assert (principal.project, principal.scopes) == (ALL_PROJECTS, frozenset({Scope.QUERY, Scope.ADMIN}))
     assert token not in repr(ring)
     key, _ = add_key(path)
     assert ring.find(key)

@@ -123,6 +123,21 @@ def test_a_known_lot_is_let_through_and_no_more_than_that() -> None:
         check(Ceiling(accepted=300), [], [*records(200, "shop"), *bad])
 
 
+def test_what_is_rejected_later_is_counted_once_and_in_its_place() -> None:
+    ceiling = Ceiling(min_sample=10**6, accepted=10)
+    part = [
+        replace(delivery, position=replace(delivery.position, offset=at))
+        for at, delivery in enumerate([*records(60, "shop"), *records(1), *records(60, "bank")])
+    ]
+    first = [Rejected(delivery, RejectCode.BODY_INVALID, "why") for delivery in part[:60]]
+    later = [Rejected(delivery, RejectCode.ROW_REFUSED, "why") for delivery in part[61:]]
+    ceiling.check(part, first)
+    ceiling.check_again(part, [*first, *later])
+    assert ceiling.accepted == 0
+    with pytest.raises(TooManyDeadLetters, match="61 in a row"):
+        ceiling.check(part[:1], first[:1])
+
+
 def test_what_stops_the_work_says_why_where_and_what_to_do() -> None:
     with pytest.raises(TooManyDeadLetters) as stopped:
         check(Ceiling(), [], [*records(100, "shop"), *records(100, "bank")])

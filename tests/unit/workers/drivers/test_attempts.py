@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.bus import Delivery, Position, committable
-from workers.drivers.attempts import ALONE, TOGETHER, Attempts, Mark, Place, Step, mark_from
+from workers.drivers.attempts import DEATHS, Attempts, Level, Mark, Place, Step, mark_from
 
 CHUNK = 4
 
 
-@pytest.mark.parametrize("mark", [Mark(1, 500), Mark(0, 2**40, alone=True), Mark(999, 1)])
+@pytest.mark.parametrize("mark", [Mark(1, 500), Mark(0, 2**40, Level.ALONE), Mark(999, 1, Level.GROUP)])
 def test_a_mark_survives_the_bus(mark: Mark) -> None:
     assert mark_from(mark.text()) == mark
 
@@ -42,7 +42,7 @@ def test_only_the_first_chunk_of_each_partition_is_marked() -> None:
 
 def test_marks_in_force_can_be_taken_back_and_a_finished_one_is_not() -> None:
     attempts = Attempts()
-    seen = Place(7, Mark(3, 9, alone=True))
+    seen = Place(7, Mark(3, 9, Level.ALONE))
     attempts.learn({0: Place(3, None), 1: seen})
     step = attempts.next([a_delivery(0, 3), a_delivery(1, 7)])
     assert [delivery.read_at.partition for delivery in step.deliveries] == [0]
@@ -70,7 +70,7 @@ class World:
 
     def run(self, interrupted: Callable[[], str | None] = lambda: None) -> bool:
         """One life of a worker; whether it has come to the end. `interrupted` may kill it or let it fail in order."""
-        attempts = Attempts()
+        attempts = Attempts(group_records=2)
         while waiting := [a_delivery(p, o) for p in range(self.partitions) for o in range(self._at(p), 10)][:CHUNK]:
             while waiting:
                 attempts.learn({p: self.places.get(p, Place(0, None)) for p in attempts.unknown(waiting)})
@@ -116,7 +116,7 @@ def test_what_kills_is_set_aside_in_a_few_crashes_and_all_else_is_stored_in_orde
     lives = 0
     while not world.run():
         lives += 1
-        assert lives <= len(killers) * (TOGETHER + ALONE + 1)
+        assert lives <= len(killers) * (sum(DEATHS.values()) + 1)
     assert set(world.aside) == killers
     assert set(world.stored) == everything - killers
     for partition in range(2):
@@ -150,13 +150,36 @@ def test_a_kill_now_and_then_condemns_nothing(data: st.DataObject) -> None:
 
 def test_one_mark_that_others_wrote_does_not_hold_up_a_partition_without_one() -> None:
     attempts = Attempts()
-    attempts.learn({0: Place(0, Mark(TOGETHER, 2)), 1: Place(0, None)})
+    attempts.learn({0: Place(0, Mark(DEATHS[Level.TOGETHER], 2)), 1: Place(0, None)})
     step = attempts.next([a_delivery(0, 0), a_delivery(0, 1), a_delivery(0, 2), a_delivery(1, 0)])
     assert [d.read_at.partition for d in step.deliveries] == [1]
     alone = attempts.next(step.rest)
-    assert [(d.read_at.offset, alone.before[0].mark) for d in alone.deliveries] == [(0, Mark(1, 2, alone=True))]
+    assert [(d.read_at.offset, alone.before[0].mark) for d in alone.deliveries] == [(0, Mark(1, 2, Level.ALONE))]
     attempts.done(alone, {0: 1})
     last = attempts.next(alone.rest)
     assert [d.read_at.offset for d in last.deliveries] == [1]
     attempts.done(last, {0: 2})
     assert [d.read_at.offset for d in attempts.next(last.rest).deliveries] == [2]
+
+
+def test_a_long_range_is_tried_in_groups_and_the_group_that_dies_one_by_one() -> None:
+    chunk = [a_delivery(0, offset) for offset in range(10)]
+    used_up = Mark(DEATHS[Level.TOGETHER], 10)
+    attempts = Attempts(group_records=4)
+    attempts.learn({0: Place(0, used_up)})
+    first = attempts.next(chunk)
+    assert ([d.read_at.offset for d in first.deliveries], first.before) == (
+        [0, 1, 2, 3],
+        {0: Place(0, Mark(1, 10, Level.GROUP))},
+    )
+    attempts.begun(first)
+    attempts.done(first, {0: 4})
+    second = attempts.next(first.rest)
+    assert [d.read_at.offset for d in second.deliveries] == [4, 5, 6, 7]
+    again = Attempts(group_records=4)  # the second group has killed
+    again.learn({0: second.before[0]})
+    alone = again.next(chunk[4:])
+    assert ([d.read_at.offset for d in alone.deliveries], alone.before) == (
+        [4],
+        {0: Place(4, Mark(1, 8, Level.ALONE))},
+    )

@@ -125,6 +125,15 @@ async def test_what_was_stored_is_committed_per_partition() -> None:
         assert scene.vitals.last_progress is not None
 
 
+async def test_it_tells_which_partitions_are_its_own() -> None:
+    async with a_scene() as scene:
+        assert scene.vitals.owned == frozenset()
+        scene.intake.assigned([0, 3])
+        assert scene.vitals.owned == {0, 3}
+        await scene.intake.revoked()
+        assert scene.vitals.owned == frozenset()
+
+
 async def test_nothing_is_committed_before_it_is_stored() -> None:
     async with a_scene(gate_open=False) as scene:
         scene.intake.assigned([0])

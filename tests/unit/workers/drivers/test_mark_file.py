@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.drivers.attempts import Mark, Place
+from workers.drivers.attempts import Level, Mark, Place
 from workers.drivers.mark_file import MarkFile
 
 
@@ -14,7 +14,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_mark_is_found_again(path: Path) -> None:
-    place = Place(17, Mark(2, 40, alone=True))
+    place = Place(17, Mark(2, 40, Level.ALONE))
     MarkFile(path).write(place)
     assert MarkFile(path).read(17) == place
 
@@ -33,8 +33,8 @@ def test_a_place_without_a_mark_takes_the_mark_away(path: Path) -> None:
 
 
 def test_when_the_log_has_come_further_the_attempts_were_those_of_another_record(path: Path) -> None:
-    MarkFile(path).write(Place(17, Mark(2, 40, alone=True)))
-    assert MarkFile(path).read(18) == Place(18, Mark(0, 40, alone=True))
+    MarkFile(path).write(Place(17, Mark(2, 40, Level.ALONE)))
+    assert MarkFile(path).read(18) == Place(18, Mark(0, 40, Level.ALONE))
 
 
 @pytest.mark.parametrize("content", [b"", b"17", b"x together attempt=1 until=3", b"\xff\xfe", b"17 together"])
