@@ -24,8 +24,6 @@ SAMPLE = 30
 _MOST_TOLD = 200
 _LOOK_SECONDS = 0.3
 _LAST = 12
-_KILLER = "killed_the_worker"
-_CRASHES_TO_SET_ASIDE = 2  # three for the first record of a batch, two for each one after it
 
 
 def judge(
@@ -34,12 +32,10 @@ def judge(
     *,
     patience: float = 60.0,
     observed: Sequence[str] = (),
-    crashes: int = 0,
 ) -> Verdict:
     """The verdict on a history, once the product shows all of it or the patience (seconds) is over.
 
-    `observed`: violations that were seen while the load ran. `crashes`: how often the worker was killed; the product
-    takes a record that was tried at three crashes for their cause and sets it aside, so a few may be dead letters.
+    `observed`: violations that were seen while the load ran.
     """
     reader = source if isinstance(source, Reader) else ApiReader(source)
     told, give_up_at = told_by(sent), time.monotonic() + patience
@@ -48,7 +44,7 @@ def judge(
     ids = _sample(told)
     _await_last(told, reader, give_up_at)
     while True:
-        verdict = _look(told, reader, ids, crashes)
+        verdict = _look(told, reader, ids)
         if verdict.result is Result.PASS or time.monotonic() > give_up_at:
             break
         time.sleep(_LOOK_SECONDS)
@@ -75,25 +71,20 @@ def _shows(reader: Reader, project: str, id_: str) -> bool:
         return False  # whether this lasts is seen by reading everything
 
 
-def _look(told: Told, reader: Reader, ids: Mapping[str, Sequence[str]], crashes: int) -> Verdict:
+def _look(told: Told, reader: Reader, ids: Mapping[str, Sequence[str]]) -> Verdict:
     """The verdict at this moment."""
     try:
         reading = reader.read(ids)
         if reading.dead is None and any(event.must_be_dead for event in told.all_events):
             raise Unreadable("The product does not tell of dead letters, and there must be some.")
-        found = violations(told, reading, crashes)
+        found = violations(told, reading)
     except (Unreadable, KeyError, TypeError, ValueError) as error:
         return Verdict(Result.CHECK_ERROR, [f"unreadable: {type(error).__name__}: {error}"], _counts(told, None))
     return Verdict(Result.MISMATCH if found else Result.PASS, found[:_MOST_TOLD], _counts(told, reading))
 
 
-def violations(told: Told, reading: Reading, crashes: int = 0) -> list[str]:
+def violations(told: Told, reading: Reading) -> list[str]:
     """Everything that is wrong with this reading; empty when nothing is."""
-    aside = _set_aside(reading)
-    if len(aside) > crashes // _CRASHES_TO_SET_ASIDE:
-        return [
-            f"I1 loss: {len(aside)} records were set aside as killers after {crashes} crashes, as {sorted(aside)[:3]}"
-        ]
     checks: tuple[Callable[[Told, Reading], Iterator[str]], ...] = (
         _loss,
         _phantoms,
@@ -108,19 +99,19 @@ def violations(told: Told, reading: Reading, crashes: int = 0) -> list[str]:
 
 
 def _loss(told: Told, reading: Reading) -> Iterator[str]:
-    shown, dead, aside = _shown(reading), _dead(reading), _set_aside(reading)
+    shown, dead = _shown(reading), _dead(reading)
     for tag, event in told.reports.items():
         if not event.is_acknowledged:
             continue
         buried = dead.intersection(event.positions)
         if tag not in shown and not buried:
             yield f"I1 loss: {tag} was acknowledged at {event.positions} and is nowhere"
-        if buried - aside and not event.may_be_dead:
+        if buried and not event.may_be_dead:
             yield f"I1 loss: {tag} was dead-lettered at {sorted(buried)}, but nothing is wrong with it"
     for record_id, updates in told.updates.items():
         for update in updates:
             buried = dead.intersection(update.positions)
-            if buried - aside and not update.may_be_dead:
+            if buried and not update.may_be_dead:
                 yield f"I1 loss: {update.first.tag} of {record_id} was dead-lettered, but nothing is wrong with it"
     for event in told.all_events:
         first = event.first
@@ -145,14 +136,14 @@ def _lists(told: Told, reading: Reading) -> Iterator[str]:
 
 
 def _contents(told: Told, reading: Reading) -> Iterator[str]:
-    dead, aside = _dead(reading), _set_aside(reading)
+    dead = _dead(reading)
     for of_project in reading.projects.values():
         listed = {row["id"]: row for row in of_project.pages}
         for row in of_project.cursor:
             event = told.reports.get(row["user_id"] or "")
             if event is not None and row["id"] in listed:
                 updates = told.updates.get(row["id"], ())
-                yield from faults_of_row(event, choices(updates, dead, aside), row, listed[row["id"]])
+                yield from faults_of_row(event, choices(updates, dead), row, listed[row["id"]])
 
 
 def _dead_letters(told: Told, reading: Reading) -> Iterator[str]:
@@ -172,15 +163,10 @@ def _dead_letters(told: Told, reading: Reading) -> Iterator[str]:
 
 def _conservation(told: Told, reading: Reading) -> Iterator[str]:
     """What was accepted is either a row or a dead letter: not both, not neither."""
-    shown, dead, aside = _shown(reading), _dead(reading), _set_aside(reading)
+    shown, dead = _shown(reading), _dead(reading)
     for tag, event in told.reports.items():
-        if (
-            not aside.intersection(event.positions)
-            and tag in shown
-            and event.positions
-            and dead.issuperset(event.positions)
-            and not event.was_unknown
-        ):
+        buried = event.positions and dead.issuperset(event.positions)
+        if tag in shown and buried and not event.was_unknown:
             yield f"I6 conservation: {tag} is a row and a dead letter"
     certain = {tag for tag, event in told.reports.items() if event.is_acknowledged}
     ends = sum(tag in shown or bool(dead.intersection(told.reports[tag].positions)) for tag in certain)
@@ -207,11 +193,6 @@ def _dead(reading: Reading) -> set[str]:
     return {letter["position"] for letter in reading.dead or ()}
 
 
-def _set_aside(reading: Reading) -> set[str]:
-    """Of the dead letters, those that the product took for the cause of crashes."""
-    return {letter["position"] for letter in reading.dead or () if letter.get("reason") == _KILLER}
-
-
 def _sample(told: Told) -> Mapping[str, list[str]]:
     """Ids to be asked for one by one: the same ones at every look."""
     known: dict[str, list[str]] = {}
@@ -234,7 +215,6 @@ def _counts(told: Told, reading: Reading | None) -> Counts:
     if reading is not None:
         counts.visible = sum(len(one.cursor) for one in reading.projects.values())
         counts.dead_letters = len(reading.dead or ())
-        counts.set_aside = len(_set_aside(reading))
         never = {tag for tag, event in told.reports.items() if not event.is_acknowledged}
         counts.unknown_visible = len(_shown(reading) & never)
     return counts

@@ -57,12 +57,10 @@ def under_load(
     plan: LoadPlan | None = None,
     *,
     patience: float = 60.0,
-    kills_worker: bool = False,
 ) -> RunReport:
     """Send load to a started target while `hurt` hurts it; when `hurt` returns the target runs and is well.
 
-    Then settle what is unknown, and judge everything. The target is not stopped. `kills_worker`: each fault is a crash
-    of the worker.
+    Then settle what is unknown, and judge everything. The target is not stopped.
     """
     with LedgerFile(context.folder / "ledger.jsonl") as ledger:
         load = Load(target, ledger, context.seed, plan)
@@ -79,8 +77,8 @@ def under_load(
         began = time.monotonic()
         load.stop()
         history = ledger.history()
-    settled, crashes = time.monotonic(), context.injected if kills_worker else 0
-    verdict = judge(history, target, patience=patience, observed=watch.violations, crashes=crashes)
+    settled = time.monotonic()
+    verdict = judge(history, target, patience=patience, observed=watch.violations)
     notes: dict[str, Any] = {
         "looks while hurt": watch.looks,
         "settled in s": round(settled - began, 1),

@@ -35,7 +35,7 @@ def storm(context: RunContext) -> RunReport:
             _bring_back(hurting, name, way)
 
     load = replace(CLUSTER_LOAD, updates=0.5)
-    return run_on_cluster(context, hurt, ClusterPlan(3, load, kills_worker=True, patience=DRAIN_SECONDS))
+    return run_on_cluster(context, hurt, ClusterPlan(3, load, patience=DRAIN_SECONDS))
 
 
 def _take_away(hurting: Hurting, name: str, way: str) -> None:

@@ -22,7 +22,7 @@ def kill_workers(context: RunContext) -> RunReport:
             context.fault(f"killed {name}")
             hurting.cluster.restart(name)
 
-    return run_on_cluster(context, hurt, ClusterPlan(workers=workers, kills_worker=True, patience=DRAIN_SECONDS))
+    return run_on_cluster(context, hurt, ClusterPlan(workers=workers, patience=DRAIN_SECONDS))
 
 
 def kill_workers_while_inserts_fail(context: RunContext) -> RunReport:

@@ -254,9 +254,3 @@ def test_an_update_that_was_unknown_for_a_while_may_lie_before_or_after_another_
 def test_a_dead_lettered_update_is_not_in_force() -> None:
     dead = an_update(3, {"description": "one"})
     assert choices(told_by([dead]).updates["id-1"], ["1-0-3"]) == {}
-
-
-def test_a_record_that_was_tried_at_crash_after_crash_may_be_set_aside() -> None:
-    aside = a_reading(OFF, a_project(), dead=[{"position": "1-0-2", "reason": "killed_the_worker"}])
-    assert judge(TWO, Shown(aside), patience=0.0, crashes=3).result is Result.PASS
-    assert invariants(judge(TWO, Shown(aside), patience=0.0, crashes=1)) == {"I1"}

@@ -110,14 +110,11 @@ class Choice:
     base: bool
 
 
-def choices(updates: Sequence[Event], dead: Iterable[str], aside: Iterable[str] = ()) -> Mapping[str, Choice]:
-    """For each field that the updates of one record give: which values it may show.
-
-    A dead letter is not in force; one of those that were set `aside` may have been in force before.
-    """
-    lost, for_sure = set(dead), set(dead).difference(aside)
+def choices(updates: Sequence[Event], dead: Iterable[str]) -> Mapping[str, Choice]:
+    """For each field that the updates of one record give: which values it may show. A dead letter is not in force."""
+    lost = set(dead)
     spans = [_span(update, updates) for update in updates if update.may_exist]
-    kept = [(span, _is_certain(span.event, lost)) for span in spans if not _is_dead(span.event, for_sure)]
+    kept = [(span, _is_certain(span.event, lost)) for span in spans if not _is_dead(span.event, lost)]
     names = {name for span, _ in kept for name in span.fields}
     return {name: _choice([one for one in kept if name in one[0].fields], name) for name in names}
 

@@ -22,7 +22,6 @@ class Counts:
     unknown: int = 0
     visible: int = 0  # rows
     dead_letters: int = 0
-    set_aside: int = 0  # of them: records that were tried at crash after crash and taken for their cause
     unknown_visible: int = 0  # rows of reports that were never acknowledged
     retries: int = 0  # attempts beyond the first of a report or update
 
