@@ -25,7 +25,7 @@ Place = tuple[int, int, int]
 REPORTS = frozenset({Kind.OPENPIPE_REPORT, Kind.OPENPIPE_REPORT_ANTHROPIC, Kind.PEZZO_REQUEST, Kind.LOG_INSERT})
 """Kinds that make a row. Every other kind leaves its place in a table of events."""
 
-_OTHER_EVENTS = ("request_deletions", "request_erasures", "dead_letters")
+_OTHER_EVENTS = ("request_deletions", "dead_letters", "erased_dead_letters")
 """Tables, of those that there are, that name an event by its generation, partition and offset."""
 
 _OFFSET_BITS, _COUNT_BITS = 40, 16

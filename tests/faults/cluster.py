@@ -37,10 +37,14 @@ _APIS = ("ingest-api", "query-api")
 
 
 class Cluster:
-    """A `Target`. Make it in a `with` statement, or call `close`."""
+    """A `Target`. Make it in a `with` statement, or call `close`.
 
-    def __init__(self, folder: Path, *, workers: int = 1) -> None:
+    `commands`: what starts a service in the place of the product's command, by the service's name.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 1, commands: Mapping[str, Sequence[str]] | None = None) -> None:
         self._folder = folder
+        self._commands = commands or {}
         (folder / "blobs").mkdir(parents=True)
         self._open = ExitStack()
         self._broker = OwnBroker()
@@ -204,13 +208,12 @@ class Cluster:
         return [
             self._part("kafka", self._broker.command(), 0),
             self._part("clickhouse", [*front, "--port", str(store_port)], store_port, "/ping"),
-            self._service([*PRODUCT, "ingest-api"], "ingest-api", store_port),
-            self._service([*PRODUCT, "query-api"], "query-api", store_port),
-            *(self._service([*PRODUCT, "workers"], name, self.store_link.port) for name in self.workers),
+            *(self._service(name, name, store_port) for name in _APIS),
+            *(self._service("workers", name, self.store_link.port) for name in self.workers),
         ]
 
-    def _service(self, command: Sequence[str], name: str, store_port: int) -> Part:
-        port = free_port()
+    def _service(self, service: str, name: str, store_port: int) -> Part:
+        command, port = self._commands.get(service, (*PRODUCT, service)), free_port()
         return self._part(name, [*command, "--port", str(port)], port, "/health/ready", self._settings(str(store_port)))
 
     def _part(

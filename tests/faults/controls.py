@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tests.faults.cluster_run import ClusterPlan, Hurting, run_on_cluster
+from tests.faults.late_retries import retry_late
 from tests.faults.load import Load, LoadPlan
 from tests.faults.power_cut import cut_power
 from tests.faults.runner import under_load
@@ -76,10 +78,30 @@ def _restart(control: Control, context: RunContext, target: StandaloneTarget, lo
     load.wait(1.0)
 
 
+def _late_retries(control: Control, context: RunContext, target: StandaloneTarget, load: Load) -> None:
+    retry_late(context, target, load, control.failpoints)
+
+
 def _power_cut(context: RunContext) -> RunReport:
     return cut_power(context, lambda home: variant(home, "synchronous-normal"), cuts=1)
 
 
+def _keyless(context: RunContext) -> RunReport:
+    """Two workers, an `ingest-api` without regard to keys, and nothing but load."""
+
+    def hurt(hurting: Hurting) -> None:
+        hurting.pause(8.0, 8.0)
+        context.fault("nothing but load")
+
+    return run_on_cluster(context, hurt, _KEYLESS)
+
+
+_KEYLESS = ClusterPlan(
+    workers=2,
+    load=LoadPlan(per_second=80.0, updates=0.7, apis=("log",)),
+    patience=_PATIENCE,
+    commands={"ingest-api": (sys.executable, "-m", "tests.faults.keyless")},
+)
 _CALM = LoadPlan(senders=1, per_second=2.0)  # the log is read to its end between two reports
 _UPDATES = LoadPlan(per_second=300.0, updates=0.6)
 _DEAD_LETTERS = LoadPlan(reused_keys=0.4)
@@ -102,6 +124,14 @@ CONTROLS = (
         _DEAD_LETTERS,
     ),
     Control(
+        "patches-after-rows",
+        "patches after the rows and after the progress, and a late retry",
+        _late_retries,
+        "C5",
+        LoadPlan(senders=0),
+        {"LLMLEDGER_BATCH__MAX_AGE_SECONDS": "1"},  # all first updates are accepted before the first batch of them
+    ),
+    Control(
         "plain-rowid",
         "an emptied log counts from 1 again",
         _time_alone,
@@ -114,4 +144,5 @@ CONTROLS = (
 SCENARIOS = (
     *(Scenario(f"control-{one.name}", one.title, 1, 0, True, partial(_run, one)) for one in CONTROLS),
     Scenario("control-synchronous-normal", "a log without fsync, and a power cut", 1, 0, True, _power_cut),
+    Scenario("control-keyless-partitions", "the events of a record in any partitions", 1, 0, True, _keyless),
 )

@@ -62,6 +62,8 @@ def _envelopes() -> Mapping[str, bytes]:
         "float-time": valid.replace(str(_NOW).encode(), b"1.5"),
         "not-a-number": valid.replace(str(_NOW).encode(), b"NaN"),
         "kind-unknown": valid.replace(b"log.insert", b"log.unheard-of"),
+        "version-negative": valid.replace(b'"version":1', b'"version":-1'),
+        "version-zero": valid.replace(b'"version":1', b'"version":0'),
         "version-text": valid.replace(b'"version":1', b'"version":"1"'),
         "surrogate": valid.replace(b'"alpha"', b'"\\ud800"'),
         "project-missing": valid.replace(b'"project":"alpha",', b""),

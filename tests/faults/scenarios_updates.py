@@ -12,9 +12,11 @@ from functools import partial
 
 from tests.faults import bodies
 from tests.faults.bodies import Prepared
+from tests.faults.late_retries import retry_late
 from tests.faults.ledger_file import LedgerFile
 from tests.faults.load import Load, LoadPlan
 from tests.faults.oracle import judge
+from tests.faults.runner import under_load
 from tests.faults.scenario import PROJECTS, RunContext, RunReport, Scenario
 from tests.faults.sent import Outcome, Sent
 from tests.faults.standalone import PART, StandaloneTarget
@@ -25,6 +27,7 @@ _ATTEMPTS = 200
 _RETRY_SECONDS = 0.2
 _PATIENCE = 90.0
 _SENT_TWICE = 0.1
+_LATE_WINDOWS = ("B1", "B2.patches", "B3", "C4", "C5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,21 @@ def _run(ids: int, context: RunContext) -> RunReport:
             _hurt_while(context, target, partial(_all_sent, context, load, updates))
             history = ledger.history()
         return RunReport(judge(history, target, patience=_PATIENCE), {"ids": ids, "updates": len(updates)})
+    finally:
+        target.close()
+
+
+def _late(context: RunContext) -> RunReport:
+    """The history that reveals patches which are written too late, on the product as it is."""
+    target = StandaloneTarget(context.data, settings={"LLMLEDGER_BATCH__MAX_AGE_SECONDS": "1"})
+
+    def rounds(load: Load) -> None:
+        for window in _LATE_WINDOWS:
+            retry_late(context, target, load, window)
+
+    try:
+        target.start()
+        return under_load(context, target, rounds, LoadPlan(senders=0), patience=_PATIENCE)
     finally:
         target.close()
 
@@ -143,6 +161,7 @@ SCENARIOS = (
     Scenario(
         "updates-shuffled", "10,000 ids, 5 updates each, shuffled, with kills", 5, 0, False, partial(_run, 10_000)
     ),
+    Scenario("updates-sent-again-late", "updates again after later ones, with crashes between", 3, 0, False, _late),
     Scenario(
         "updates-shuffled-small", "400 ids, 5 updates each, shuffled, with kills", 2, 1, False, partial(_run, 400)
     ),

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from tests.faults.sent import Dead, Outcome, Sent
@@ -45,6 +46,11 @@ class Event:
     def is_acknowledged(self) -> bool:
         """Whether an attempt was answered with a 2xx."""
         return any(one.outcome is Outcome.ACK for one in self.attempts)
+
+    @property
+    def known_at(self) -> float:
+        """When it was first acknowledged, seconds since 1970; never: infinite."""
+        return min((one.until for one in self.attempts if one.outcome is Outcome.ACK and one.until), default=inf)
 
     @property
     def may_exist(self) -> bool:
@@ -164,5 +170,10 @@ def _choice(spans: Sequence[tuple[_Span, bool]], name: str) -> Choice:
 
 
 def _surely_before(one: _Span, other: _Span) -> bool:
-    """An update that floats lies after its `low`, an exact one at it: no two updates share a place."""
-    return one is not other and one.high <= other.low
+    """An update that floats lies after its `low`, an exact one at it: no two updates share a place.
+
+    Whatever the places say, one that was acknowledged before the other was first sent came before it.
+    """
+    if one is other:
+        return False
+    return one.high <= other.low or one.event.known_at < other.event.first.at

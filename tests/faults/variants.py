@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from deploy.data_folder import DataFolder
 from deploy.event_loop import run
@@ -20,8 +21,10 @@ from deploy.standalone import Making, StandaloneOptions, run_standalone
 from ledger.bus import Delivery, Record, committable
 from ledger.bus.sqlite_log import Retention, SqliteLog
 from ledger.failpoints import VARIABLE, arm
+from ledger.patch import Patch
 from ledger.request_log import RequestLog
 from ledger.settings import BatchSection, QueryCaps, read_section
+from ledger.store import RequestLogStore
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.migrations import Migration, available
 from ledger.telemetry import set_up_logging
@@ -103,6 +106,40 @@ def _dead_letters_later(deps: Deps) -> Handle:
     return partial(process, deps)
 
 
+class LatePatches:
+    """A store that keeps its patches back until it is told that their progress is recorded."""
+
+    def __init__(self, store: RequestLogStore) -> None:
+        self._store = store
+        self._waiting: list[tuple[Sequence[Patch], str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the store's own."""
+        return getattr(self._store, name)
+
+    async def insert_patches(self, patches: Sequence[Patch], token: str) -> None:
+        """Not yet."""
+        self._waiting.append((patches, token))
+
+    async def write_waiting(self) -> None:
+        """Now."""
+        for patches, token in self._waiting:
+            await self._store.insert_patches(patches, token)
+        self._waiting.clear()
+
+
+def _patches_last(deps: Deps) -> Handle:
+    """Rows first, then progress, and the patches that are in those rows before the batch after that."""
+    late = LatePatches(deps.store)
+    deps.store = cast(RequestLogStore, late)
+
+    async def handle(batch: Sequence[Delivery]) -> Receipt:
+        await late.write_waiting()
+        return await process(deps, batch)
+
+    return handle
+
+
 class PlainRowid(SqliteLog):
     """A log that is emptied as soon as it is read, and begins to count anew when it is empty."""
 
@@ -134,6 +171,7 @@ def makings(data: Path) -> Mapping[str, Making]:
         "commit-before-insert": replace(plain, reading=CommitsFirst),
         "fold-ahead": replace(plain, handling=_folds_ahead),
         "newest-price": replace(plain, handling=partial(_prices_by_the_newest_book, started_before)),
+        "patches-after-rows": replace(plain, handling=_patches_last),
         "dead-letter-unawaited": replace(plain, handling=_dead_letters_later),
         "plain-rowid": replace(plain, open_log=PlainRowid),
         "identity-without-id": replace(plain, migrations=_without_id),

@@ -14,6 +14,7 @@ from ledger.bus import Position
 from ledger.ids import ProjectId
 from ledger.store import StoreBroken
 from ledger.store.clickhouse import ClickHousePool, open_client
+from ledger.store.erasure import drop_dead_letters
 from ledger.store.migrations import available, drive, migrate
 from tests.support.chdb_fixtures import with_schema
 from tests.support.events import AN_ID, a_delivery
@@ -146,3 +147,12 @@ async def test_dead_letters_of_an_older_schema_are_kept_with_what_can_be_told_of
         pool.close()
     assert (row["project"], row["size"], row["replays"]) == ("shop", 4, 0)
     assert row["first_dead_at"] == row["dead_at"] == 1773500966535
+
+
+async def test_an_erased_dead_letter_does_not_come_back_when_its_record_is_read_again(pool: ClickHousePool) -> None:
+    quarantine = a_quarantine(pool)
+    await quarantine.put([a_rejected(1), a_rejected(2)])
+    await pool.run(lambda client: drop_dead_letters(client, [(1, 0, 1)]))
+    await quarantine.put([a_rejected(1), a_rejected(2), a_rejected(3)])
+    await quarantine.put([a_rejected(1)])
+    assert [row["offset"] for row in await stored(pool)] == [2, 3]

@@ -5,7 +5,7 @@ partitions nor a batch that is read again can put an old death in front of a new
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from ledger.store.clickhouse import ClickHousePool, insert
 from ledger.store.columns import LABEL, TIME, Column
 from workers.decoding import Rejected
 
-FIRST_DEATHS_PER_LOOK_UP = 1000
+POSITIONS_PER_LOOK_UP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +55,48 @@ class TableQuarantine:
         self._columns = dead_letter_columns(code_version, bus_name)
 
     async def put(self, rejected: Sequence[Rejected]) -> None:
-        """Durable on return. Raises `StoreUnavailable`, `StoreBroken`."""
+        """Durable on return, but for what a deletion has erased before. Raises `StoreUnavailable`, `StoreBroken`."""
         await self._pool.run(lambda client: self._write(client, rejected))
 
     def _write(self, client: Client, rejected: Sequence[Rejected]) -> None:
         now = to_milliseconds(self._clock())
-        known = _first_deaths(client, [item.delivery.position for item in rejected])
+        positions = [item.delivery.position for item in rejected]
+        known, erased = _first_deaths(client, positions), _erased(client, positions)
         rows = [
             DeadLetter(item, _envelope_of(item.delivery), known.get(item.delivery.position, now), now)
             for item in rejected
+            if item.delivery.position not in erased
         ]
+        if not rows:
+            return
         first, last = rejected[0].delivery.read_at, rejected[-1].delivery.read_at
         insert(client, "dead_letters", self._columns, rows, f"dead-{first.text}-{last.text}-{len(rows)}")
 
 
 def _first_deaths(client: Client, of: Sequence[Position]) -> Mapping[Position, int]:
     """When those of these positions that have died before did so first."""
-    found: dict[Position, int] = {}
-    for generation, partition in {(at.generation, at.partition) for at in of}:
+    sql = "SELECT offset, toUnixTimestamp64Milli(min(first_dead_at)) FROM dead_letters WHERE {at} GROUP BY offset"
+    return {position: at for position, (at,) in _at_positions(client, sql, of)}
+
+
+def _erased(client: Client, of: Sequence[Position]) -> set[Position]:
+    """Those of these positions whose dead letter a deletion took: read again, they must not come back."""
+    found = _at_positions(client, "SELECT offset FROM erased_dead_letters WHERE {at} GROUP BY offset", of)
+    return {position for position, _ in found}
+
+
+def _at_positions(client: Client, sql: str, of: Sequence[Position]) -> Iterator[tuple[Position, Sequence[Any]]]:
+    """The rows of a statement whose first column is the offset and whose condition is `{at}`."""
+    condition = (
+        "generation = {generation:UInt8} AND partition = {partition:UInt16} AND offset IN {offsets:Array(UInt64)}"
+    )
+    for generation, partition in sorted({(at.generation, at.partition) for at in of}):
         offsets = [at.offset for at in of if (at.generation, at.partition) == (generation, partition)]
-        for start in range(0, len(offsets), FIRST_DEATHS_PER_LOOK_UP):
-            result = client.query(
-                "SELECT offset, toUnixTimestamp64Milli(min(first_dead_at)) FROM dead_letters"
-                " WHERE generation = {generation:UInt8} AND partition = {partition:UInt16}"
-                " AND offset IN {offsets:Array(UInt64)} GROUP BY offset",
-                parameters={
-                    "generation": generation,
-                    "partition": partition,
-                    "offsets": offsets[start : start + FIRST_DEATHS_PER_LOOK_UP],
-                },
-            )
-            found |= {Position(generation, partition, offset): at for offset, at in result.result_rows}
-    return found
+        for start in range(0, len(offsets), POSITIONS_PER_LOOK_UP):
+            some = offsets[start : start + POSITIONS_PER_LOOK_UP]
+            parameters = {"generation": generation, "partition": partition, "offsets": some}
+            for offset, *rest in client.query(sql.replace("{at}", condition), parameters=parameters).result_rows:
+                yield Position(generation, partition, offset), rest
 
 
 def _envelope_of(delivery: Delivery) -> Envelope | None:
