@@ -13,10 +13,10 @@ from ledger.clock import Clock, system_clock
 from ledger.keys import KeyRing
 from ledger.store.clickhouse import ClickHousePool
 from query_api import openapi
-from query_api.admin import CONTROLLERS as ADMIN_CONTROLLERS
 from query_api.admin.bus import Bus
 from query_api.admin.deletions.reporting import BusFacts
 from query_api.admin.doctor import Doctor, LookAtBus, no_bus
+from query_api.admin.door import admin_router
 from query_api.auth import Doorkeeper
 from query_api.errors import exception_handlers
 from query_api.health import Checks, HealthController
@@ -44,7 +44,7 @@ def create_app(
     doctor = Doctor(pool, settings.keys.file, look_at_bus)
     facts = BusFacts(_partitions(settings, publisher), settings.bus_hours)
     return Litestar(
-        [RequestLogController, MediaController, StatusController, HealthController, *ADMIN_CONTROLLERS],
+        [RequestLogController, MediaController, StatusController, HealthController, admin_router(door)],
         lifespan=[_opening(publisher)],
         dependencies={
             "reach": Provide(door.reach, sync_to_thread=False),

@@ -3,7 +3,7 @@
 from ledger.errors import MissingKey, MissingScope, UnknownKey
 from ledger.filtering.reach import Reach
 from ledger.keys import ALL_PROJECTS, KeyRing, Principal, Scope
-from query_api.errors import AnyRequest, NotAdmin
+from query_api.errors import AnyConnection, AnyRequest, NotAdmin
 
 _PREFIX = "bearer "
 
@@ -14,7 +14,7 @@ class Doorkeeper:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    def caller(self, request: AnyRequest) -> Principal:
+    def caller(self, request: AnyConnection) -> Principal:
         """Whose key the request carries, whatever it may do. Raises `Refused`."""
         text = _key_of(request)
         if not text:
@@ -31,7 +31,7 @@ class Doorkeeper:
             raise MissingScope
         return _reach_of(principal)
 
-    def admin_reach(self, request: AnyRequest) -> Reach:
+    def admin_reach(self, request: AnyConnection) -> Reach:
         """What this request may act on: the key's own project, all for a key of all projects. Raises `Refused`."""
         principal = self.caller(request)
         if not principal.may(Scope.ADMIN):
@@ -49,7 +49,7 @@ def may_read(principal: Principal) -> bool:
     return reads_all or principal.may(Scope.QUERY)
 
 
-def _key_of(request: AnyRequest) -> str:
+def _key_of(request: AnyConnection) -> str:
     for name in ("authorization", "x-api-key"):
         text = request.headers.get(name, "").strip()
         if text.lower() + " " == _PREFIX:

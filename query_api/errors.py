@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = (1, 5)  # at random, so that refused callers do not all come back at once
 
 AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 Answer = Response[ErrorBody]
 Handler = Callable[[AnyRequest, Any], Answer]
 Handlers = MutableMapping[int | type[Exception], Handler]
@@ -98,6 +100,7 @@ def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
         BusUnavailable: bus_unavailable,
         Unavailable: unavailable,
         Misconfigured: _misconfigured,
+        RecursionError: _too_deep,
         Exception: _unexpected,
     }
 
@@ -147,6 +150,10 @@ def _http(_request: AnyRequest, error: HTTPException) -> Answer:
 def _unexpected(request: AnyRequest, error: Exception) -> Answer:
     log.error("The request failed.", extra={"action": "failed", "path": request.url.path}, exc_info=error)
     return _answer(HTTP_500_INTERNAL_SERVER_ERROR, "Internal server error")
+
+
+def _too_deep(_request: AnyRequest, _error: RecursionError) -> Answer:
+    return _answer(HTTP_400_BAD_REQUEST, "The body is nested too deeply")
 
 
 def _try_again(text: str) -> Answer:

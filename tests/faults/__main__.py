@@ -22,6 +22,7 @@ MODULES = (
     "scenarios_rebalance",
     "scenarios_disk",
     "scenarios_poison",
+    "scenarios_kafka_poison",
     "scenarios_updates",
     "controls",
 )

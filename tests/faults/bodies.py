@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from deploy.demo.images import picture
-from tests.faults.sent import UPDATE, payload_sha
+from tests.faults.sent import DELETE, UPDATE, payload_sha
 
 USD_PER_TOKEN: Mapping[str, tuple[Decimal, Decimal]] = {
     "gpt-4o-mini": (Decimal("0.00000015"), Decimal("0.0000006")),
@@ -24,6 +24,7 @@ PATHS: Mapping[str, str] = {
     "pezzo": "/api/reporting/v2/request",
     "log": "/api/logs/insert",
     UPDATE: "/api/logs/update",
+    DELETE: "/api/v1/admin/delete",
 }
 REPORTS = ("openpipe", "anthropic", "pezzo", "log")
 
@@ -39,7 +40,7 @@ class Prepared:
     body: bytes
     body_sha: str
     expects: Mapping[str, Any] = field(default_factory=dict)
-    record_id: str | None = None  # of an update
+    record_id: str | None = None  # of an update or a deletion
 
     @property
     def path(self) -> str:
@@ -79,6 +80,13 @@ def update_with(record_id: str, tag: str, fields: Mapping[str, Any]) -> Prepared
     """An update that sets these fields."""
     body = _text({"id": record_id, "update_data": fields})
     return Prepared(UPDATE, tag, body.encode(), payload_sha(body, ""), {"fields": dict(fields)}, record_id)
+
+
+def deletion(record_id: str, tag: str, project: str, user_id: str | None = None) -> Prepared:
+    """A deletion of this record: by its id, or by the user whose only record it is."""
+    what = {"id": record_id} if user_id is None else {"user_id": user_id}
+    body = _text({**what, "project": project})
+    return Prepared(DELETE, tag, body.encode(), payload_sha(body, ""), what, record_id)
 
 
 def cost_of(model: str | None, input_tokens: int, output_tokens: int) -> str | None:

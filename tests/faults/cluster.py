@@ -65,6 +65,21 @@ class Cluster:
         """Ingest and query behind one address, over all restarts."""
         return self._door.url
 
+    @property
+    def topic(self) -> str:
+        """Where accepted reports are."""
+        return self._topic
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where Kafka is."""
+        return self._broker.bootstrap_servers
+
+    @property
+    def keys_file(self) -> Path:
+        """The key file of all services."""
+        return self._folder / "keys.json"
+
     def key(self, project: str) -> str:
         """A key of this project with the scopes ingest and query."""
         return self._keys[project]
@@ -200,7 +215,7 @@ class Cluster:
             made.append(new.key)
             return new.content
 
-        edit(self._folder / "keys.json", add)
+        edit(self.keys_file, add)
         return made[0]
 
     def _made(self, store_port: int) -> list[Part]:
@@ -232,7 +247,7 @@ class Cluster:
             "LLMLEDGER_KAFKA__SESSION_SECONDS": str(SESSION_SECONDS),
             "LLMLEDGER_STORE__DSN": f"http://default:@127.0.0.1:{store_port}/default",
             "LLMLEDGER_BLOBS__URL": (self._folder / "blobs").as_uri(),
-            "LLMLEDGER_KEYS__FILE": str(self._folder / "keys.json"),
+            "LLMLEDGER_KEYS__FILE": str(self.keys_file),
         }
 
 

@@ -41,7 +41,8 @@ def retry_late(context: RunContext, target: StandaloneTarget, load: Load, window
             raise RuntimeError(f"exit {code} before {window}\n{target.messages()[-2000:]}")
         context.fault(f"{window}, {sum(one.outcome is Outcome.ACK for one in sent)} updates acknowledged before")
         target.restart(PART)
-        for update in (*first, *_updates(context, ids, 2, round_), *first):
+        again = [update for update, one in zip(first, sent, strict=True) if one.outcome is not Outcome.ACK]
+        for update in (*again, *_updates(context, ids, 2, round_), *first):
             _accepted(load, client, update)
     finally:
         client.close()

@@ -14,10 +14,11 @@ from tests.faults.bodies import Prepared
 from tests.faults.client import Client
 from tests.faults.ledger_file import LedgerFile
 from tests.faults.scenario import PROJECTS, Target
-from tests.faults.sent import Dead, Outcome, Sent
+from tests.faults.sent import DELETE, Dead, Outcome, Sent
 
 _RETRY_SECONDS = (0.05, 0.4)  # between attempts: the first, the longest
 _OWNED = 12  # log entries that a sender keeps updating
+_DOOMED = 6  # reports that a sender will delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class LoadPlan:
     updates: float = 0.2
     media: float = 0.25  # of the log entries
     sent_twice: float = 0.03  # of the keyed ones, although the first attempt was acknowledged
+    deletions: float = 0.0  # of the reports: deleted a little later, by id or by user
     reused_keys: float = 0.0  # of the keyed ones: another body under the same key, which must be dead-lettered
     apis: tuple[str, ...] = (*bodies.REPORTS, "log")
     timeout: float = 10.0  # seconds without an answer: then the outcome is UNKNOWN
@@ -43,6 +45,16 @@ class _Owned:
     record_id: str
     project: str
     updates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Doomed:
+    """A report that its sender is going to delete."""
+
+    record_id: str
+    project: str
+    prepared: Prepared
+    key: str | None
 
 
 class Load:
@@ -92,6 +104,10 @@ class Load:
         """A connection of its own."""
         return Client(self._target.url, project, self._target.key(project), self.plan.timeout)
 
+    def admin(self, project: str) -> Client:
+        """A connection of its own, to delete records of this project."""
+        return Client(self._target.url, project, self._target.admin_key(), self.plan.timeout)
+
     def attempt(self, client: Client, prepared: Prepared, key: str | None) -> Sent:
         """One attempt, on disk."""
         sent = client.send(next(self._numbers), prepared, key)
@@ -129,6 +145,8 @@ class _Sender:
         self._random = Random(f"{seed}/{number}")
         self._serial = itertools.count(1)
         self._clients: Mapping[str, Client] = {project: load.client(project) for project in PROJECTS}
+        self._admins: Mapping[str, Client] = {project: load.admin(project) for project in PROJECTS}
+        self._doomed: list[_Doomed] = []
         self.owned: list[_Owned] = []
         self.acknowledged = 0
 
@@ -142,11 +160,13 @@ class _Sender:
 
     def close(self) -> None:
         """Let go of the connections."""
-        for client in self._clients.values():
+        for client in (*self._clients.values(), *self._admins.values()):
             client.close()
 
     def _turn(self) -> None:
-        if self.owned and self._random.random() < self._plan.updates:
+        if len(self._doomed) > _DOOMED:
+            self._delete(self._doomed.pop(self._random.randrange(_DOOMED + 1)))
+        elif self.owned and self._random.random() < self._plan.updates:
             self._update(self._random.choice(self.owned))
         else:
             self._report()
@@ -164,7 +184,9 @@ class _Sender:
         if key and project == PROJECTS[0] and random.random() < plan.reused_keys:
             other = bodies.report(api, self._tag(project, api), random)
             self._send(project, replace(other, expects={**other.expects, "dead": Dead.MUST}), key)
-        if api == "log" and sent.record_id:
+        if plan.deletions and sent.record_id and random.random() < plan.deletions:
+            self._doomed.append(_Doomed(sent.record_id, project, prepared, key))
+        elif api == "log" and sent.record_id:
             self.owned = [*self.owned[-_OWNED + 1 :], _Owned(sent.record_id, project)]
 
     def _update(self, owned: _Owned) -> None:
@@ -173,10 +195,26 @@ class _Sender:
         if self._send(owned.project, prepared, self._key()).outcome is not Outcome.ACK:
             self.owned.remove(owned)  # its next update could overtake this one
 
+    def _delete(self, doomed: _Doomed) -> None:
+        """Between updates of it and a retry, none of which may bring it back. Nothing watches it meanwhile."""
+        project, random = doomed.project, self._random
+        user_id = doomed.prepared.tag if random.random() < 0.3 else None
+        deletion = bodies.deletion(doomed.record_id, self._tag(project, DELETE), project, user_id)
+        updates = random.choice(((), (1,), (1, 2), (2,))) if doomed.prepared.api == "log" else ()
+        for number in (1, 0, 2):
+            if number == 0:
+                self._send(project, deletion, self._key())
+            elif number in updates:
+                tag = self._tag(project, "update")
+                self._send(project, bodies.update(doomed.record_id, tag, number, random), self._key())
+        if doomed.key and random.random() < 0.5:
+            self._send(project, doomed.prepared, doomed.key)
+
     def _send(self, project: str, prepared: Prepared, key: str | None) -> Sent:
         delays = itertools.chain(itertools.takewhile(lambda d: d < _RETRY_SECONDS[1], _doubling()), _longest())
+        client = (self._admins if prepared.api == DELETE else self._clients)[project]
         while True:
-            sent = self._load.attempt(self._clients[project], prepared, key)
+            sent = self._load.attempt(client, prepared, key)
             self.acknowledged += sent.outcome is Outcome.ACK
             if sent.outcome is not Outcome.UNKNOWN:
                 return sent

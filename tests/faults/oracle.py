@@ -1,7 +1,8 @@
 """Judges what the public API shows by what the load generator knows. It knows nothing of how the product works.
 
 I1 loss, I2 phantom, I3 once, I4 order, I5 content, I6 conservation, I7 isolation, I8 liveness (all of it within the
-patience). What cannot be read, and a load of which nothing was acknowledged, is a CHECK_ERROR and never a PASS.
+patience), I9 deletion (what was deleted is shown nowhere). What cannot be read, and a load of which nothing was
+acknowledged, is a CHECK_ERROR and never a PASS.
 """
 
 import random
@@ -13,13 +14,13 @@ from tests.faults.reading import ApiReader, Reader, Reading, Unreadable
 from tests.faults.rows import faults_of_lists, faults_of_row, faults_of_singles
 from tests.faults.scenario import Target
 from tests.faults.sent import Outcome, Sent
-from tests.faults.told import Told, choices, told_by
+from tests.faults.told import Event, Told, choices, told_by
 from tests.faults.verdict import Counts, Result, Verdict
 
 __all__ = ["Counts", "Result", "Verdict", "judge", "violations"]
 
 SAMPLE = 30
-"""So many single calls of each project are read, and asked for with the other project's key."""
+"""So many single calls of each project are read, and as many of deleted records; the other project's key gets none."""
 
 _MOST_TOLD = 200
 _LOOK_SECONDS = 0.3
@@ -56,12 +57,16 @@ def judge(
 
 def _await_last(told: Told, reader: Reader, give_up_at: float) -> None:
     """Return once the last accepted reports are shown: reading everything before that is in vain."""
-    certain = [event for event in told.reports.values() if event.is_acknowledged and not event.may_be_dead]
+    certain = [event for event in told.reports.values() if _must_be_shown(told, event)]
     last = sorted(certain, key=lambda event: max(one.number for one in event.attempts))[-_LAST:]
     for event in last:
         for id_ in event.record_ids:
             while time.monotonic() < give_up_at and not _shows(reader, event.first.project, id_):
                 time.sleep(_LOOK_SECONDS)
+
+
+def _must_be_shown(told: Told, event: Event) -> bool:
+    return event.is_acknowledged and not event.may_be_dead and not told.may_be_gone(event)
 
 
 def _shows(reader: Reader, project: str, id_: str) -> bool:
@@ -93,6 +98,7 @@ def violations(told: Told, reading: Reading) -> list[str]:
         _dead_letters,
         _conservation,
         _isolation,
+        _deletions,
     )
     found = [] if reading.stable else ["I8 liveness: the counts still change"]
     return found + [what for check in checks for what in check(told, reading)]
@@ -104,15 +110,15 @@ def _loss(told: Told, reading: Reading) -> Iterator[str]:
         if not event.is_acknowledged:
             continue
         buried = dead.intersection(event.positions)
-        if tag not in shown and not buried:
+        if tag not in shown and not buried and not told.may_be_gone(event):
             yield f"I1 loss: {tag} was acknowledged at {event.positions} and is nowhere"
         if buried and not event.may_be_dead:
             yield f"I1 loss: {tag} was dead-lettered at {sorted(buried)}, but nothing is wrong with it"
-    for record_id, updates in told.updates.items():
-        for update in updates:
-            buried = dead.intersection(update.positions)
-            if buried and not update.may_be_dead:
-                yield f"I1 loss: {update.first.tag} of {record_id} was dead-lettered, but nothing is wrong with it"
+    for changes in (*told.updates.values(), *told.deletions.values()):
+        for one in changes:
+            if dead.intersection(one.positions) and not one.may_be_dead:
+                what = f"{one.first.tag} of {one.first.record_id}"
+                yield f"I1 loss: {what} was dead-lettered, but nothing is wrong with it"
     for event in told.all_events:
         first = event.first
         if any(one.outcome is Outcome.REJECT for one in event.attempts) and not first.expects.get("reject"):
@@ -151,6 +157,7 @@ def _dead_letters(told: Told, reading: Reading) -> Iterator[str]:
     yield from (f"I3 once: the dead letter {place} is listed {n} times" for place, n in places.items() if n > 1)
     if reading.dead is None:
         return
+    yield from (f"I1 loss: dead letter {one['position']} gives no reason" for one in reading.dead if not one["reason"])
     accepted = {position for event in told.all_events for position in event.positions}
     strange = [place for place in places if place not in accepted]
     unknown = sum(one.outcome is Outcome.UNKNOWN for one in told.attempts)
@@ -169,9 +176,11 @@ def _conservation(told: Told, reading: Reading) -> Iterator[str]:
         if tag in shown and buried and not event.was_unknown:
             yield f"I6 conservation: {tag} is a row and a dead letter"
     certain = {tag for tag, event in told.reports.items() if event.is_acknowledged}
+    gone = {tag for tag in certain if told.may_be_gone(told.reports[tag])}
+    shown |= gone
     ends = sum(tag in shown or bool(dead.intersection(told.reports[tag].positions)) for tag in certain)
     if ends != len(certain):
-        yield f"I6 conservation: {len(certain)} reports were accepted, {ends} are visible or dead-lettered"
+        yield f"I6 conservation: {len(certain)} reports were accepted, {ends} are visible, dead-lettered or deleted"
 
 
 def _isolation(told: Told, reading: Reading) -> Iterator[str]:
@@ -185,6 +194,16 @@ def _isolation(told: Told, reading: Reading) -> Iterator[str]:
                 yield f"I7 isolation: {id_} of another project answers {status} to {project}"
 
 
+def _deletions(told: Told, reading: Reading) -> Iterator[str]:
+    shown = _shown(reading)
+    singles = {id_ for one in reading.projects.values() for id_, row in one.singles.items() if row is not None}
+    for tag, event in told.reports.items():
+        if not told.must_be_gone(event):
+            continue
+        if tag in shown or singles & event.record_ids:
+            yield f"I9 deletion: {tag} was deleted and is still shown as {sorted(event.record_ids)}"
+
+
 def _shown(reading: Reading) -> set[str]:
     return {row["user_id"] for one in reading.projects.values() for row in one.cursor}
 
@@ -195,12 +214,15 @@ def _dead(reading: Reading) -> set[str]:
 
 def _sample(told: Told) -> Mapping[str, list[str]]:
     """Ids to be asked for one by one: the same ones at every look."""
-    known: dict[str, list[str]] = {}
+    known: dict[tuple[str, bool], list[str]] = {}
     for event in told.reports.values():
         if event.is_acknowledged and not event.may_be_dead:
-            known.setdefault(event.first.project, []).extend(sorted(event.record_ids))
+            known.setdefault((event.first.project, told.may_be_gone(event)), []).extend(sorted(event.record_ids))
     chosen = random.Random(len(told.attempts))
-    return {project: chosen.sample(ids, min(SAMPLE, len(ids))) for project, ids in known.items()}
+    sample: dict[str, list[str]] = {}
+    for (project, _), ids in known.items():
+        sample.setdefault(project, []).extend(chosen.sample(ids, min(SAMPLE, len(ids))))
+    return sample
 
 
 def _counts(told: Told, reading: Reading | None) -> Counts:
@@ -210,6 +232,7 @@ def _counts(told: Told, reading: Reading | None) -> Counts:
         acknowledged=outcomes[Outcome.ACK],
         rejected=outcomes[Outcome.REJECT],
         unknown=outcomes[Outcome.UNKNOWN],
+        deleted=sum(told.must_be_gone(event) for event in told.reports.values()),
         retries=sum(len(event.attempts) - 1 for event in told.all_events),
     )
     if reading is not None:

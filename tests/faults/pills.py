@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from ledger.ids import EventId, ProjectId, plain_id
+from ledger.ids import EventId, ProjectId, RecordId, plain_id
 from ledger.prices.book import current_version
 from ledger.report import Envelope, Kind, encode
 
@@ -29,8 +29,8 @@ def pills() -> Mapping[str, tuple[bytes, bytes]]:
     return bad_envelopes | bad_bodies | encoded | strange | updates
 
 
-def _envelope(**changes: object) -> bytes:
-    id_ = plain_id(_NOW, _SECRET)
+def valid_envelope(id_: RecordId, **changes: object) -> bytes:
+    """The envelope of a log entry of project alpha, with these changes."""
     valid = Envelope(
         version=1,
         record_id=id_,
@@ -42,6 +42,10 @@ def _envelope(**changes: object) -> bytes:
         price_version=current_version(),
     )
     return encode(msgspec.structs.replace(valid, **changes))
+
+
+def _envelope(**changes: object) -> bytes:
+    return valid_envelope(plain_id(_NOW, _SECRET), **changes)
 
 
 def _envelopes() -> Mapping[str, bytes]:

@@ -52,6 +52,13 @@ def _in_a_row(context: RunContext) -> RunReport:
     return _crash(context, _pruning, chosen, _PLAN)
 
 
+def _while_deleting(context: RunContext) -> RunReport:
+    """The windows that a deletion goes through, each met twice on the same data."""
+    chosen = [window for window in STANDALONE if window.name in _OF_DELETIONS] * 2
+    context.random.shuffle(chosen)
+    return _crash(context, _standalone, chosen, _WITH_DELETIONS)
+
+
 def _crash(context: RunContext, make: Callable[[Path], Target], turns: Sequence[Window], plan: LoadPlan) -> RunReport:
     target = make(context.data)
     try:
@@ -127,6 +134,7 @@ def _two_workers(folder: Path) -> Target:
 
 _PLAN = LoadPlan(per_second=150.0)
 _WITH_DEAD_LETTERS = replace(_PLAN, reused_keys=_DEAD_LETTERS)
+_WITH_DELETIONS = replace(_PLAN, per_second=100.0, deletions=0.15)
 _REQUESTS, _RECORDS, _COMMITS, _BATCHES, _PRUNINGS = 240, 400, 120, 3, 16
 """Up to which passing, from half of it on: so many go by in about two seconds. Crash upon crash before the first batch
 is through makes the product look for its cause among the records, which is not what is tested here."""
@@ -137,6 +145,7 @@ STANDALONE = (
     Window("A3", PART, _REQUESTS, _standalone, _PLAN),
     Window("B0", PART, _RECORDS, _standalone, _PLAN),
     Window("B1", PART, _BATCHES, _standalone, _PLAN),
+    Window("B2.deletions", PART, _BATCHES, _standalone, _WITH_DELETIONS),
     Window("B2.keys", PART, _BATCHES, _standalone, _PLAN),
     Window("B2.patches", PART, _BATCHES, _standalone, _PLAN),
     Window("B2.blobs", PART, 3 * _BATCHES, _standalone, _PLAN),
@@ -157,6 +166,7 @@ KAFKA = (
     Window("A2", "ingest-api", 40, _cluster, _KAFKA_PLAN),
     Window("A3", "ingest-api", 40, _cluster, _KAFKA_PLAN),
     Window("B1", "workers", 2, _cluster, _KAFKA_PLAN),
+    Window("B2.deletions", "workers", 2, _cluster, replace(_KAFKA_PLAN, deletions=0.15)),
     Window("B2.keys", "workers", 2, _cluster, _KAFKA_PLAN),
     Window("B2.bodies", "workers", 2, _cluster, _KAFKA_PLAN),
     Window("B3", "workers", 2, _cluster, _KAFKA_PLAN),
@@ -166,6 +176,7 @@ KAFKA = (
     Window("B7", "workers", 1, _cluster, _KAFKA_PLAN, _stop_worker),
 )
 
+_OF_DELETIONS = frozenset({"B1", "B2.deletions", "B2.patches", "B2.bodies", "B3", "C4"})
 _SHORT = frozenset({"A3", "B2.bodies", "B3", "C2", "C4", "C6"})
 
 
@@ -176,6 +187,7 @@ def _scenario(window: Window, prefix: str) -> Scenario:
 
 SCENARIOS = (
     Scenario("windows-in-a-row", "kill -9 at one crash window after the other", 1, 1, False, _in_a_row),
+    Scenario("deletes-killed", "kill -9 wherever a deletion is under way", 2, 0, False, _while_deleting),
     *(_scenario(window, "window") for window in STANDALONE),
     *(_scenario(window, "kafka-window") for window in KAFKA),
 )

@@ -11,7 +11,9 @@ from hashlib import sha256
 from typing import Any
 
 UPDATE = "update"
-"""The `api` of an update; every other one makes a record."""
+"""The `api` of an update."""
+DELETE = "delete"
+"""The `api` of a deletion; every other one makes a record."""
 
 
 class Outcome(StrEnum):
@@ -38,12 +40,12 @@ class Sent:
     """
 
     number: int  # of the attempt, from 1, over the whole run
-    api: str  # openpipe, anthropic, pezzo, log, update
+    api: str  # openpipe, anthropic, pezzo, log, update, delete
     project: str
     tag: str  # unique text inside of the body; the row of a report shows it as its user_id
     idempotency_key: str | None
-    record_id: str | None  # as the API returned it; of an update, the record that it is about
-    position: str | None  # LLMLedger-Position of a 2xx
+    record_id: str | None  # as the API returned it; of an update or a deletion, the record that it is about
+    position: str | None  # LLMLedger-Position of a 2xx; of a deletion by user, one per partition
     body_sha: str  # `payload_sha` of a report's payloads; of an update, of its whole body and nothing
     expects: Mapping[str, Any]
     at: float  # when it was sent, seconds since 1970
@@ -53,8 +55,8 @@ class Sent:
 
     @property
     def makes_a_record(self) -> bool:
-        """Whether it is a report, not an update of one."""
-        return self.api != UPDATE
+        """Whether it is a report, not an update or a deletion of one."""
+        return self.api not in (UPDATE, DELETE)
 
 
 def payload_sha(request: str | None, response: str | None) -> str:

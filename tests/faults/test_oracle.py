@@ -58,6 +58,11 @@ def an_update(number: int, fields: Mapping[str, Any], **changes: Any) -> Sent:
     return a_report(number, api="update", record_id="id-1", expects={"fields": fields}, body_sha="", **changes)
 
 
+def a_deletion(number: int, **changes: Any) -> Sent:
+    """An acknowledged deletion of record 1."""
+    return a_report(number, api="delete", record_id="id-1", expects={"id": "id-1"}, body_sha="", **changes)
+
+
 def an_unknown(sent: Sent) -> Sent:
     """The same attempt without an answer."""
     return replace(sent, outcome=Outcome.UNKNOWN, position=None, status=None)
@@ -97,6 +102,11 @@ def a_project(*rows: Row, **changes: Any) -> ProjectReading:
 def a_reading(alpha: ProjectReading, beta: ProjectReading | None = None, dead: Sequence[Row] = ()) -> Reading:
     """Both projects; beta is empty unless it is given."""
     return Reading({"alpha": alpha, "beta": beta or a_project()}, dead)
+
+
+def a_letter(position: str, reason: str = "body_unreadable") -> Row:
+    """A dead letter, as the product lists it."""
+    return {"position": position, "reason": reason}
 
 
 def verdict_on(sent: Sequence[Sent], reading: Reading | None) -> Verdict:
@@ -151,15 +161,15 @@ OFF = a_project(a_row(1))
 VIOLATIONS: list[tuple[str, list[Sent], Reading]] = [
     ("I1", TWO, a_reading(OFF)),
     ("I6", TWO, a_reading(OFF)),
-    ("I1", [a_report(1)], a_reading(a_project(), dead=[{"position": "1-0-1"}])),
+    ("I1", [a_report(1)], a_reading(a_project(), dead=[a_letter("1-0-1")])),
     ("I1", [a_report(1), a_report(3, outcome=Outcome.REJECT, status=400, position=None)], a_reading(OFF)),
     ("I1", [a_report(1), a_report(3, expects={**EXPECTS, "dead": Dead.MUST})], a_reading(OFF)),
     ("I2", [a_report(1)], a_reading(a_project(a_row(1), a_row(7)))),
-    ("I2", [a_report(1)], a_reading(OFF, dead=[{"position": "1-0-9"}])),
+    ("I2", [a_report(1)], a_reading(OFF, dead=[a_letter("1-0-9")])),
     (
         "I2",
         [a_report(1), a_report(3, expects={**EXPECTS, "dead": Dead.MUST})],
-        a_reading(a_project(a_row(1), a_row(3)), dead=[{"position": "1-0-3"}]),
+        a_reading(a_project(a_row(1), a_row(3)), dead=[a_letter("1-0-3")]),
     ),
     ("I3", [a_report(1)], a_reading(a_project(a_row(1), a_row(1)))),
     ("I3", [a_report(1)], a_reading(a_project(a_row(1), a_row(1, id="id-other")))),
@@ -171,7 +181,12 @@ VIOLATIONS: list[tuple[str, list[Sent], Reading]] = [
     (
         "I3",
         [a_report(1), a_report(3, expects={**EXPECTS, "dead": Dead.MUST})],
-        a_reading(OFF, dead=[{"position": "1-0-3"}] * 2),
+        a_reading(OFF, dead=[a_letter("1-0-3")] * 2),
+    ),
+    (
+        "I1",
+        [a_report(1), a_report(3, expects={**EXPECTS, "dead": Dead.MUST})],
+        a_reading(OFF, dead=[a_letter("1-0-3", "")]),
     ),
     ("I4", [a_report(1), an_update(3, {"description": "new"})], a_reading(OFF)),
     ("I4", [a_report(1), an_update(3, {"metadata": {"n": "1"}})], a_reading(OFF)),
@@ -186,11 +201,16 @@ VIOLATIONS: list[tuple[str, list[Sent], Reading]] = [
     (
         "I6",
         [a_report(1, expects={**EXPECTS, "dead": Dead.MAY})],
-        a_reading(OFF, dead=[{"position": "1-0-1"}]),
+        a_reading(OFF, dead=[a_letter("1-0-1")]),
     ),
     ("I7", TWO, a_reading(a_project(a_row(1), a_row(2)))),
     ("I7", TWO, a_reading(replace(OFF, foreign={"id-2": 200}), a_project(a_row(2, "beta")))),
     ("I8", [a_report(1)], replace(a_reading(OFF), stable=False)),
+    ("I9", [a_report(1), a_deletion(3)], a_reading(OFF)),
+    ("I9", [a_report(1), a_deletion(3)], a_reading(a_project(singles={"id-1": a_row(1)}))),
+    ("I1", [a_report(1), a_deletion(3)], a_reading(a_project(), dead=[a_letter("1-0-3")])),
+    ("I1", [a_report(1), a_report(2), a_deletion(3)], a_reading(a_project())),
+    ("I1", [a_report(1), a_deletion(3, outcome=Outcome.REJECT, status=403, position=None)], a_reading(OFF)),
 ]
 
 
@@ -208,6 +228,23 @@ def test_an_unknown_report_may_be_there_or_not() -> None:
     assert (seen.result, seen.counts.unknown_visible) == (Result.PASS, 1)
 
 
+def test_a_deleted_report_is_gone() -> None:
+    verdict = verdict_on([a_report(1), a_deletion(3)], a_reading(a_project(singles={"id-1": None})))
+    assert (verdict.result, verdict.counts.deleted) == (Result.PASS, 1)
+
+
+def test_a_deletion_without_an_answer_may_have_taken_its_report_or_not() -> None:
+    sent = [a_report(1), an_unknown(a_deletion(3))]
+    assert verdict_on(sent, a_reading(OFF)).result is Result.PASS
+    assert verdict_on(sent, a_reading(a_project())).result is Result.PASS
+
+
+def test_updates_after_one_another_are_in_order_whatever_their_places_say() -> None:
+    later = an_update(4, {"description": "two"}, position="1-7-2")
+    chosen = choices(told_by([an_update(3, {"description": "one"}), later]).updates["id-1"], [])
+    assert chosen["description"].values == ("two",)
+
+
 def test_a_report_that_was_sent_again_until_it_was_known_is_one_row() -> None:
     again = a_report(1)
     verdict = verdict_on([an_unknown(again), replace(again, number=2)], a_reading(OFF))
@@ -216,7 +253,7 @@ def test_a_report_that_was_sent_again_until_it_was_known_is_one_row() -> None:
 
 def test_a_dead_letter_that_must_be_one_is_right() -> None:
     dead = a_report(3, expects={**EXPECTS, "dead": Dead.MUST})
-    assert verdict_on([a_report(1), dead], a_reading(OFF, dead=[{"position": "1-0-3"}])).result is Result.PASS
+    assert verdict_on([a_report(1), dead], a_reading(OFF, dead=[a_letter("1-0-3")])).result is Result.PASS
 
 
 def test_the_last_acknowledged_update_of_a_field_is_the_right_one() -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from tests.faults.sent import Dead, Outcome, Sent
+from tests.faults.sent import DELETE, UPDATE, Dead, Outcome, Sent
 
 Place = tuple[int, int]
 """Generation and offset of a position: the events of one record share a partition."""
@@ -40,7 +40,8 @@ class Event:
     @cached_property
     def positions(self) -> list[str]:
         """Where it was accepted, as far as that was answered."""
-        return [one.position for one in self.attempts if one.outcome is Outcome.ACK and one.position]
+        answered = [one.position for one in self.attempts if one.outcome is Outcome.ACK and one.position]
+        return [place for text in answered for place in text.split(", ")]
 
     @property
     def is_acknowledged(self) -> bool:
@@ -85,13 +86,25 @@ class Told:
     reports: Mapping[str, Event]  # by tag
     updates: Mapping[str, Sequence[Event]]  # by id of their record
     attempts: Sequence[Sent] = field(default=())
+    deletions: Mapping[str, Sequence[Event]] = field(default_factory=dict)  # by id of their record
 
     @property
     def all_events(self) -> Iterable[Event]:
-        """Reports, then updates."""
+        """Reports, then updates, then deletions."""
         yield from self.reports.values()
-        for updates in self.updates.values():
-            yield from updates
+        for of_record in (*self.updates.values(), *self.deletions.values()):
+            yield from of_record
+
+    def may_be_gone(self, report: Event) -> bool:
+        """Whether it was deleted, or may have been. Every deletion is sent after its report was acknowledged."""
+        return any(deletion.may_exist for deletion in self._deletions_of(report))
+
+    def must_be_gone(self, report: Event) -> bool:
+        """Whether its deletion was acknowledged."""
+        return any(deletion.is_acknowledged for deletion in self._deletions_of(report))
+
+    def _deletions_of(self, report: Event) -> Iterable[Event]:
+        return (deletion for id_ in report.record_ids for deletion in self.deletions.get(id_, ()))
 
 
 def told_by(history: Sequence[Sent]) -> Told:
@@ -100,12 +113,16 @@ def told_by(history: Sequence[Sent]) -> Told:
     for one in sorted(history, key=lambda one: one.number):
         by_tag[one.tag].append(one)
     events = {tag: Event(attempts) for tag, attempts in by_tag.items()}
-    updates: dict[str, list[Event]] = defaultdict(list)
-    for event in events.values():
-        if not event.first.makes_a_record:
-            updates[event.first.record_id or ""].append(event)
     reports = {tag: event for tag, event in events.items() if event.first.makes_a_record}
-    return Told(reports, dict(updates), history)
+    return Told(reports, _by_record(events.values(), UPDATE), history, _by_record(events.values(), DELETE))
+
+
+def _by_record(events: Iterable[Event], api: str) -> Mapping[str, Sequence[Event]]:
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        if event.first.api == api:
+            found[event.first.record_id or ""].append(event)
+    return dict(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +191,6 @@ def _surely_before(one: _Span, other: _Span) -> bool:
 
     Whatever the places say, one that was acknowledged before the other was first sent came before it.
     """
-    if one is other:
+    if one is other or other.event.known_at < one.event.first.at:
         return False
     return one.high <= other.low or one.event.known_at < other.event.first.at

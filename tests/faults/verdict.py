@@ -23,6 +23,7 @@ class Counts:
     visible: int = 0  # rows
     dead_letters: int = 0
     unknown_visible: int = 0  # rows of reports that were never acknowledged
+    deleted: int = 0  # reports whose deletion was acknowledged
     retries: int = 0  # attempts beyond the first of a report or update
 
     def add(self, other: "Counts") -> None:
