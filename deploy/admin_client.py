@@ -58,7 +58,7 @@ def admin_client(wanted: Wanted, given: Mapping[str, str], folder: DataFolder) -
         with _over_http(url, _key_for(url, wanted.key or given.get("LLMLEDGER_API_KEY"))) as client:
             yield client
     elif folder.is_in_use():
-        with _over_http(*_running_on(folder)) as client:
+        with _over_http(*_running_on(folder), trust_env=False) as client:  # no proxy is to see the token
             yield client
     elif _STORE_VARIABLE in given and not wanted.data:
         with over_cluster(given) as answered:
@@ -112,7 +112,7 @@ def _content(answer: httpx.Response, place: str) -> Any:
 
 
 @contextmanager
-def _over_http(url: str, key: str) -> Iterator[_Over]:
+def _over_http(url: str, key: str, *, trust_env: bool = True) -> Iterator[_Over]:
     try:
         here = urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
         base = httpx.URL(url)
@@ -121,7 +121,7 @@ def _over_http(url: str, key: str) -> Iterator[_Over]:
     if base.scheme not in {"http", "https"} or not base.host:
         raise Failed(f"{url} is not an address. Write it like http://127.0.0.1:8000.")
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT, trust_env=not here) as client:
+    with httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT, trust_env=trust_env and not here) as client:
         yield _Over(client, url)
 
 

@@ -122,7 +122,7 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
                 making, bus, space, writing, reading, erasing, KeyRing(data.keys, start_token=token), Vitals()
             )
             banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started)
-            data.announce(banner.url, token)
+            data.announce(_url_from_here(listener), token)
             for line in banner.lines():
                 say(line)
             await _run_parts(parts, options, listener, stop)
@@ -272,6 +272,19 @@ async def _prune(bus: SqliteLog) -> None:
             log.warning("The log could not be pruned; it is tried again.", extra={"error": str(error)})
 
 
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where one listens on every interface, and where this machine reaches it."""
+
+
+def _url_from_here(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return _url_of(WILDCARDS.get(host, host), port)
+
+
 def _url(listener: socket.socket) -> str:
     host, port, *_ = listener.getsockname()
+    return _url_of(host, port)
+
+
+def _url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -61,7 +61,7 @@ def create_app(
             "progress": Provide(lambda: progress, sync_to_thread=False),
             "doctor": Provide(lambda: doctor, sync_to_thread=False),
         },
-        exception_handlers=exception_handlers(door.reach),
+        exception_handlers=exception_handlers(door.visitor),
         cors_config=CORSConfig(expose_headers=["ETag", "Retry-After"]),
         openapi_config=openapi.config(),
         logging_config=None,  # whoever runs the process sets logging up

@@ -31,6 +31,13 @@ class Doorkeeper:
             raise MissingScope
         return _reach_of(principal)
 
+    def visitor(self, request: AnyRequest) -> Principal:
+        """Whose key it is, if anything here can be asked with it. Raises `Refused`."""
+        principal = self.caller(request)
+        if not (may_read(principal) or principal.may(Scope.ADMIN)):
+            raise MissingScope
+        return principal
+
     def admin_reach(self, request: AnyConnection) -> Reach:
         """What this request may act on: the key's own project, all for a key of all projects. Raises `Refused`."""
         principal = self.caller(request)

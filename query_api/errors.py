@@ -67,7 +67,7 @@ class NoBus(Unavailable):
 
 
 def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
-    """What each failure is answered with. `check_key` raises `Refused` for a request whose key may not read."""
+    """What each failure is answered with. `check_key` raises `Refused` for a key that may do nothing here."""
 
     def not_allowed(request: AnyRequest, error: MethodNotAllowedException) -> Answer:
         try:

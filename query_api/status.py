@@ -79,14 +79,14 @@ class StatusController(Controller):
         caller: NamedDependency[SkipValidation[Principal]],
         reader: NamedDependency[SkipValidation[Reader]],
         progress: NamedDependency[SkipValidation[Progress]],
-        position: Annotated[str, Parameter(description="`LLMLedger-Position` of the accepting answer.")],
+        position: Annotated[str | None, Parameter(description="`LLMLedger-Position` of the accepting answer.")] = None,
         wait: Annotated[
             str | None, Parameter(description=f"Seconds to wait until it can be read, at most {LONGEST_WAIT_SECONDS}.")
         ] = None,
     ) -> PositionStatus:
         """`visible` once it counts in every list and total; `dead_letter` when it could not become a row."""
-        place = Position.from_text(position)
-        if place is None:
+        place = Position.from_text(position or "")
+        if position is None or place is None:
             raise BadParameter("position", "must read like 1-0-42, as in the header LLMLedger-Position")
         settled = await progress.settled_within(place, _seconds(wait))
         if not settled:

@@ -12,6 +12,7 @@ from deploy.admin_client import AdminClient
 from deploy.commands.context import Failed, json_option, show, tell
 from deploy.commands.dlq_text import as_text, counts_text, table
 from deploy.commands.reaching import product, product_options
+from ledger.bus import Position
 
 PATH = "/api/v1/admin/dead-letters"
 REPLAYED_AT_A_TIME = 100
@@ -75,6 +76,8 @@ def list_(limit: int, everything: bool, only_counts: bool, as_json: bool, **opti
 @json_option
 def show_(position: str, as_json: bool, **options: Any) -> None:
     """Show all that is kept of one, byte for byte."""
+    if Position.from_text(position) is None:
+        raise click.UsageError(f"{position!r} is no position: they read like 1-0-42, see llmledger dlq list.")
     with _product(options) as llmledger:
         found = llmledger.request("GET", f"{PATH}/{position}")
     show(found, as_json, lambda: as_text(found))

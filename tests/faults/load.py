@@ -32,6 +32,7 @@ class LoadPlan:
     media: float = 0.25  # of the log entries
     sent_twice: float = 0.03  # of the keyed ones, although the first attempt was acknowledged
     deletions: float = 0.0  # of the reports: deleted a little later, by id or by user
+    by_user: float = 0.1  # of the deletions: each ends what is folded together, so that batches become small
     reused_keys: float = 0.0  # of the keyed ones: another body under the same key, which must be dead-lettered
     apis: tuple[str, ...] = (*bodies.REPORTS, "log")
     timeout: float = 10.0  # seconds without an answer: then the outcome is UNKNOWN
@@ -198,7 +199,7 @@ class _Sender:
     def _delete(self, doomed: _Doomed) -> None:
         """Between updates of it and a retry, none of which may bring it back. Nothing watches it meanwhile."""
         project, random = doomed.project, self._random
-        user_id = doomed.prepared.tag if random.random() < 0.3 else None
+        user_id = doomed.prepared.tag if random.random() < self._plan.by_user else None
         deletion = bodies.deletion(doomed.record_id, self._tag(project, DELETE), project, user_id)
         updates = random.choice(((), (1,), (1, 2), (2,))) if doomed.prepared.api == "log" else ()
         for number in (1, 0, 2):

@@ -18,7 +18,11 @@ from tests.faults.scenario import RunContext, RunReport, Scenario
 from tests.faults.sent import Outcome, Sent
 
 _PROJECT = "alpha"
-_TURNS = 4
+_TURNS = 6
+_BESIDE = 20
+"""Good records on each side of a pill. With fewer there would be so many dead letters that the product, as it should,
+took them for a fault of its own and stopped."""
+
 _LOAD = LoadPlan(senders=6, per_second=60.0)
 
 
@@ -77,8 +81,8 @@ def _between_good_ones(
 ) -> Iterator[tuple[int, Sequence[Wire]]]:
     for pill in corpus:
         name = f"{_PROJECT}-log-{context.seed}-beside-{pill.prepared.tag}"
-        beside = [good(f"{name}-{n}", secret, context.random) for n in range(2)]
-        yield context.random.randrange(PARTITIONS), (beside[0], pill, beside[1])
+        beside = [good(f"{name}-{n}", secret, context.random) for n in range(2 * _BESIDE)]
+        yield context.random.randrange(PARTITIONS), (*beside[:_BESIDE], pill, *beside[_BESIDE:])
 
 
 def _tell(hurting: Hurting, batches: Batches, records: Sequence[Wire]) -> None:

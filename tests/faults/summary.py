@@ -8,6 +8,8 @@ import msgspec
 
 from tests.faults.verdict import Counts, Result
 
+FAILED_AS_IT_MUST, CONTROL_PASSED = "FAILED AS IT MUST", "CONTROL PASSED"
+
 
 @dataclass(slots=True)
 class Line:
@@ -32,14 +34,14 @@ class Line:
             return Result.CHECK_ERROR.value
         if self.control:
             failed = all(result is Result.MISMATCH for result in self.results)
-            return "FAILED AS IT MUST" if failed else "CONTROL PASSED"
+            return FAILED_AS_IT_MUST if failed else CONTROL_PASSED
         return (Result.MISMATCH if Result.MISMATCH in self.results else Result.PASS).value
 
 
 def exit_code(lines: Sequence[Line]) -> int:
     """0 when all is as it must be, 1 when something was lost or a control passed, 2 when something was not read."""
     results = {line.result for line in lines}
-    if results & {Result.MISMATCH.value, "CONTROL PASSED"}:
+    if results & {Result.MISMATCH.value, CONTROL_PASSED}:
         return 1
     return 2 if Result.CHECK_ERROR.value in results or not lines else 0
 
