@@ -142,6 +142,7 @@ async def run_workers(
         deps = cluster_deps(pool, settings.blobs.url, settings.bus.topic)
         deps.ceiling.accepted = accept_dead_letters
         deps.retry = RetryPolicy(before_wait=vitals.waits.set)
+        deps.on_prepared = vitals.read.set
         safeguards = Safeguards(
             stored_up_to=partial(highest_offsets, pool, settings.bus.generation),
             set_aside=partial(set_aside, deps),

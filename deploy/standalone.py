@@ -219,6 +219,7 @@ def _deps(parts: _Parts, options: StandaloneOptions) -> Deps:
     deps.store = ClickHouseStore(parts.writing, token_prefix=f"{uuid4().hex}-")
     deps.ceiling.accepted = options.accept_dead_letters
     deps.retry = RetryPolicy(before_wait=parts.vitals.waits.set)
+    deps.on_prepared = parts.vitals.read.set
     return deps
 
 

@@ -39,6 +39,7 @@ class Deps:
     price: Price
     ceiling: Ceiling = field(default_factory=Ceiling)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    on_prepared: Callable[[], None] = lambda: None  # told when records have been read without harm
     deleted_at_once: int = STEP  # records of a deletion that are folded together
 
 
@@ -52,6 +53,7 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
     rest = batch
     while rest:
         prepared = await asyncio.to_thread(prepare, rest)  # a hostile body keeps a core busy, not the event loop
+        deps.on_prepared()
         part, rest = rest[: prepared.count], rest[prepared.count :]
         receipt = await _store(deps, part, prepared, still_ours)
         stored, quarantined = stored + receipt.stored, quarantined + receipt.quarantined

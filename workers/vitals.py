@@ -13,5 +13,6 @@ class Vitals:
     last_progress: datetime | None = None  # the last commit, or the last time that there was nothing to do
     owned: frozenset[int] = frozenset()  # its partitions of the bus
     lag: int | None = None  # records on its partitions that are not committed
+    read: asyncio.Event = field(default_factory=asyncio.Event)  # set when the records of a batch are decoded
     waits: asyncio.Event = field(default_factory=asyncio.Event)  # set when the work begins to wait for the store
     failure: str | None = None  # what went wrong for good: this worker ends, and has to be started again

@@ -22,7 +22,7 @@ from tests.support.cluster_processes import Backends, cluster_settings
 from tests.support.events import SHOP, an_entry
 from tests.support.publishing import accepted
 from tests.support.standalone_process import start_standalone
-from workers.drivers.attempts import DEATHS, Level
+from workers.drivers.attempts import ENOUGH, READING, Level
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ async def test_workers_of_a_cluster_set_it_aside_and_go_on(
     for record in records("before", KILLER, "after"):
         await accepted(kafka_publisher, replace(record, key=b"shop/one key for all"))
     command = ["workers", "--port", "0"]
-    lives = DEATHS[Level.TOGETHER] + DEATHS[Level.ALONE]  # so few records are no group
+    lives = (ENOUGH[Level.TOGETHER] + ENOUGH[Level.ALONE]) // READING  # so few records are no group
     assert [crash(command, tmp_path, settings) for _ in range(lives)] == [-9] * lives
     pool = ClickHousePool(clickhouse_database, threads=1)
     with ended(start_command(command, tmp_path, settings)) as last, closing(pool):
@@ -104,7 +104,7 @@ async def test_standalone_sets_it_aside_and_goes_on(tmp_path: Path) -> None:
     for record in records("before", KILLER, "after"):
         await log.publish(record)
     await log.close()
-    lives = DEATHS[Level.TOGETHER] + DEATHS[Level.ALONE]  # so few records are no group
+    lives = (ENOUGH[Level.TOGETHER] + ENOUGH[Level.ALONE]) // READING  # so few records are no group
     command = ["--data", str(data), "--port", "0"]
     assert [crash(command, tmp_path, ARMED) for _ in range(lives)] == [-9] * lives
     last = start_standalone(tmp_path, settings=ARMED)

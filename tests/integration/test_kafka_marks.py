@@ -15,7 +15,7 @@ from ledger.settings import KafkaSection
 from tests.support.kafka_reading import committed_by
 from tests.support.publishing import accepted
 from tests.support.working import HURRIED, Remembering, a_worker
-from workers.drivers.attempts import DEATHS, Level, Mark, mark_from
+from workers.drivers.attempts import ENOUGH, READING, Level, Mark, mark_from
 from workers.drivers.kafka import Safeguards
 from workers.receipts import Receipt
 
@@ -76,7 +76,7 @@ async def test_what_is_tried_first_is_marked_until_it_is_stored(
         later = await kafka_publisher.publish(Record(b"key", b"{}", b"later"))
         await remembering.until(lambda seen: len(seen.stored) == 4)
     assert marks[0] is not None
-    assert (marks[0].attempt, marks[0].level) == (1, Level.TOGETHER)
+    assert (marks[0].counted, marks[0].level) == (READING, Level.TOGETHER)
     assert marks[-1] is None
     assert (await committed_by(kafka_section))[later.partition] == later.offset + 1
     assert await mark_of(kafka_section, later.partition) is None
@@ -96,7 +96,7 @@ async def test_a_worker_that_stops_in_order_takes_its_mark_back(
     pace, safe = replace(HURRIED, drain_seconds=0.01), Safeguards(set_aside=Aside())
     async with a_worker(kafka_section, never_finish, pace=pace, safeguards=safe):
         await begun.wait()
-        assert await mark_of(kafka_section, at.partition) == Mark(1, 1)
+        assert await mark_of(kafka_section, at.partition) == Mark(READING, 1)
     assert await mark_of(kafka_section, at.partition) is None
     assert (await committed_by(kafka_section))[at.partition] == 0
 
@@ -105,7 +105,7 @@ async def test_a_worker_that_fails_takes_its_mark_back(
     kafka_section: KafkaSection, kafka_publisher: KafkaPublisher
 ) -> None:
     (at,) = await published(kafka_publisher, 1)
-    left = Mark(DEATHS[Level.TOGETHER], 1)
+    left = Mark(ENOUGH[Level.TOGETHER], 1)
     await leave_mark(kafka_section, at.partition, 0, left)
 
     async def fail(chunk: Sequence[Delivery], still_ours: Callable[[], bool]) -> Receipt:
@@ -121,7 +121,7 @@ async def test_a_range_that_was_left_marked_is_tried_one_by_one(
     kafka_section: KafkaSection, kafka_publisher: KafkaPublisher
 ) -> None:
     positions = await published(kafka_publisher, 6)
-    await leave_mark(kafka_section, positions[0].partition, 0, Mark(DEATHS[Level.TOGETHER], 4))
+    await leave_mark(kafka_section, positions[0].partition, 0, Mark(ENOUGH[Level.TOGETHER], 4))
     sizes: list[int] = []
     remembering = Remembering()
 
@@ -140,7 +140,7 @@ async def test_a_record_that_has_killed_alone_is_set_aside_and_its_neighbours_ar
     kafka_section: KafkaSection, kafka_publisher: KafkaPublisher
 ) -> None:
     positions = await published(kafka_publisher, 6)
-    await leave_mark(kafka_section, positions[0].partition, 2, Mark(DEATHS[Level.ALONE], 4, Level.ALONE))
+    await leave_mark(kafka_section, positions[0].partition, 2, Mark(ENOUGH[Level.ALONE], 4, Level.ALONE))
     remembering, aside = Remembering(), Aside()
     async with a_worker(kafka_section, remembering, safeguards=Safeguards(set_aside=aside)):
         await remembering.until(lambda seen: len(seen.stored) == 3)
@@ -164,7 +164,7 @@ async def test_records_are_acquitted_while_the_work_waits_for_the_store(
     pace, safe = replace(HURRIED, drain_seconds=0.01), Safeguards(set_aside=Aside())
     async with a_worker(kafka_section, wait_for_the_store, pace=pace, safeguards=safe) as worker:
         await waiting.wait()
-        assert await mark_of(kafka_section, at.partition) == Mark(1, 1)
+        assert await mark_of(kafka_section, at.partition) == Mark(READING, 1)
         worker.vitals.waits.set()
         async with asyncio.timeout(20):
             while await mark_of(kafka_section, at.partition) is not None:

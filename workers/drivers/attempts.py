@@ -5,9 +5,10 @@ dies again. So what is tried first after a start or a new assignment is marked o
 that is still there at the next start was left by a crash. After several of them the marked range is tried in groups,
 and the group that kills again one record at a time; the record that keeps killing alone is set aside.
 
-Most crashes are nobody's fault in here (a node that goes away, memory that others took), so a mark counts only while
-the process itself works on the records: it is taken back when the work waits for something outside (`acquitting`), and
-when a worker ends in good order. Once a first chunk is through, nothing is marked: it costs nothing.
+Most crashes are nobody's fault in here (a node that goes away, memory that others took), and the first chunk after a
+start is slow to write. So a death counts in full only while the records themselves are being read: once they are, the
+mark is lessened; when the work waits for something outside it is taken back (`watching`), and also when a worker ends
+in good order. Once a first chunk is through, nothing is marked: it costs nothing.
 """
 
 import re
@@ -26,9 +27,12 @@ class Level(StrEnum):
     ALONE = "alone"
 
 
-DEATHS: Mapping[Level, int] = {Level.TOGETHER: 2, Level.GROUP: 1, Level.ALONE: 2}
-"""So many times something is tried at a level and dies before the next level. Together: beside the crash before it
-that found it unmarked. Alone: once may have been somebody else's kill."""
+READING, WRITING = 4, 1
+"""What a death counts: in full while the records are read (decoded, normalised), little while they are written."""
+
+ENOUGH: Mapping[Level, int] = {Level.TOGETHER: 2 * READING, Level.GROUP: READING, Level.ALONE: 2 * READING}
+"""So much is counted at a level before the next one. Alone it takes two deaths at least: one may have been somebody
+else's kill."""
 
 GROUP_RECORDS = 64
 """A chunk of some thousands is through in as many steps as a group has records, not in thousands."""
@@ -38,21 +42,29 @@ GROUP_RECORDS = 64
 class Mark:
     """What is being tried, beginning at the committed offset."""
 
-    attempt: int
+    counted: int
     until: int  # the offset after the last one that is under suspicion
     level: Level = Level.TOGETHER
 
     def text(self) -> str:
         """What is kept on the bus, beside the offset."""
-        return f"{self.level} attempt={self.attempt} until={self.until}"
+        return f"{self.level} counted={self.counted} until={self.until}"
 
     @property
     def is_used_up(self) -> bool:
         """Whether it has died often enough at this level."""
-        return self.attempt >= DEATHS[self.level]
+        return self.counted >= ENOUGH[self.level]
+
+    def tried(self) -> "Mark":
+        """The mark of one more try."""
+        return Mark(self.counted + READING, self.until, self.level)
+
+    def lessened(self) -> "Mark":
+        """The same try, once its records are read."""
+        return Mark(self.counted - READING + WRITING, self.until, self.level)
 
 
-_TEXT = re.compile(r"(together|group|alone) attempt=(\d{1,9}) until=(\d{1,18})")
+_TEXT = re.compile(r"(together|group|alone) counted=(\d{1,9}) until=(\d{1,18})")
 
 
 def mark_from(text: str | None) -> Mark | None:
@@ -92,12 +104,14 @@ class Attempts:
     _places: dict[int, Place] = field(default_factory=dict)  # of partitions whose first chunk is not through
     _sound: set[int] = field(default_factory=set)
     _in_force: dict[int, Place] = field(default_factory=dict)  # what stood there before our mark
+    _written: dict[int, Place] = field(default_factory=dict)  # our marks
 
     def forget(self) -> None:
         """At a new assignment: others may have written marks since."""
         self._places.clear()
         self._sound.clear()
         self._in_force.clear()
+        self._written.clear()
 
     def unknown(self, deliveries: Iterable[Delivery]) -> set[int]:
         """The partitions among these whose places have to be read first."""
@@ -128,11 +142,13 @@ class Attempts:
         """The step's marks are written."""
         for partition in step.before:
             self._in_force.setdefault(partition, self._places[partition])
+        self._written.update(step.before)
 
     def done(self, step: Step, resume_at: Mapping[int, int]) -> None:
         """What came of the step is committed."""
         for partition, offset in resume_at.items():
             self._in_force.pop(partition, None)
+            self._written.pop(partition, None)
             self._places.pop(partition, None)
             if partition in step.after:
                 self._places[partition] = Place(offset, step.after[partition])
@@ -143,7 +159,12 @@ class Attempts:
         """What has to be written so that the marks in force do not count; they are forgotten."""
         previous = dict(self._in_force)
         self._in_force.clear()
+        self._written.clear()
         return previous
+
+    def lessened(self) -> Mapping[int, Place]:
+        """What has to be written once the records that are being tried have been read."""
+        return {at: Place(place.offset, place.mark.lessened()) for at, place in self._written.items() if place.mark}
 
     def _is_suspect(self, delivery: Delivery) -> bool:
         place = self._places.get(delivery.read_at.partition)
@@ -159,7 +180,7 @@ class Attempts:
             if partition in self._places:
                 place = self._places[partition]
                 seen = place.mark if place.mark and place.mark.level is Level.TOGETHER else Mark(0, 0)
-                marks[partition] = Place(place.offset, Mark(seen.attempt + 1, max(seen.until, end)))
+                marks[partition] = Place(place.offset, Mark(seen.counted, max(seen.until, end)).tried())
         return marks
 
     def _suspected(self, suspects: Sequence[Delivery], deliveries: Sequence[Delivery]) -> Step:
@@ -174,7 +195,7 @@ class Attempts:
         after = {} if passed else {partition: Mark(0, mark.until, mark.level)}
         if mark.level is Level.ALONE and mark.is_used_up:
             return Step(tried, rest, {}, after, kills=True)
-        before = Place(self._places[partition].offset, Mark(mark.attempt + 1, mark.until, mark.level))
+        before = Place(self._places[partition].offset, mark.tried())
         return Step(tried, rest, {partition: before}, after)
 
     def _closer(self, place: Place) -> Mark:

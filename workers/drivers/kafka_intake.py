@@ -20,9 +20,9 @@ from ledger.clock import Clock, system_clock
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
-from workers.drivers.acquitting import acquitted_by_waiting
 from workers.drivers.attempts import Attempts, Place, Step
 from workers.drivers.kafka_commits import Commits, GroupConsumer
+from workers.drivers.watching import watched
 from workers.receipts import Receipt
 from workers.vitals import Vitals
 from workers.writing import NoLongerOurs
@@ -229,7 +229,8 @@ class Intake:
             failpoint("B0", delivery.body or b"")
         work = self._handle(step.deliveries, lambda: epoch == self._epoch)
         if step.before:
-            work = acquitted_by_waiting(work, self._vitals.waits, self.take_back_marks)
+            reactions = {self._vitals.read: self._lessen_marks, self._vitals.waits: self.take_back_marks}
+            work = watched(work, reactions)
         return (await work).resume_at
 
     async def _confirmed(self, places: Mapping[int, Place], epoch: int) -> bool:
@@ -246,10 +247,16 @@ class Intake:
     def _ours(self, epoch: int) -> bool:
         return epoch == self._epoch and not self.failure.done()
 
+    async def _lessen_marks(self) -> None:
+        """The records are read: what kills from here on is hardly one of them."""
+        await self._mark_mine(self._attempts.lessened())
+
     async def take_back_marks(self) -> None:
         """Before leaving in an orderly way: what is being tried has not killed anybody."""
-        before = self._attempts.take_back()
-        await self._commits.once({partition: place for partition, place in before.items() if partition in self._owned})
+        await self._mark_mine(self._attempts.take_back())
+
+    async def _mark_mine(self, places: Mapping[int, Place]) -> None:
+        await self._commits.once({at: place for at, place in places.items() if at in self._owned})
 
     def _fence(self) -> None:
         """End the epoch: nothing of it is taken, stored or committed from here on."""

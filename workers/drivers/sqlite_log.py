@@ -10,9 +10,9 @@ from ledger.bus import Delivery, Source, committable
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
 from workers.batching import BatchBuffer
-from workers.drivers.acquitting import acquitted_by_waiting
 from workers.drivers.attempts import Attempts, Place, Step
 from workers.drivers.mark_file import MarkFile
+from workers.drivers.watching import watched
 from workers.receipts import Receipt
 from workers.retrying import RetryPolicy, retrying
 from workers.vitals import Vitals
@@ -108,8 +108,12 @@ class _Storing:
             failpoint("B0", delivery.body or b"")
         work = self.handle(step.deliveries)
         if step.before:
-            work = acquitted_by_waiting(work, self.vitals.waits, self._acquit)
+            work = watched(work, {self.vitals.read: self._lessen_mark, self.vitals.waits: self._acquit})
         return (await work).resume_at
+
+    async def _lessen_mark(self) -> None:
+        for place in self.attempts.lessened().values():
+            self._write(place)
 
     async def _acquit(self) -> None:
         self.take_back_mark()

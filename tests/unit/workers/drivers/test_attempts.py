@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.bus import Delivery, Position, committable
-from workers.drivers.attempts import DEATHS, Attempts, Level, Mark, Place, Step, mark_from
+from workers.drivers.attempts import ENOUGH, READING, WRITING, Attempts, Level, Mark, Place, Step, mark_from
 
 CHUNK = 4
 
@@ -18,7 +18,7 @@ def test_a_mark_survives_the_bus(mark: Mark) -> None:
     assert mark_from(mark.text()) == mark
 
 
-@pytest.mark.parametrize("text", [None, "", "somebody else's", "together attempt=-1 until=5", "alone attempt=1"])
+@pytest.mark.parametrize("text", [None, "", "somebody else's", "together counted=-1 until=5", "alone counted=1"])
 def test_any_other_text_is_no_mark(text: str | None) -> None:
     assert mark_from(text) is None
 
@@ -33,7 +33,7 @@ def test_only_the_first_chunk_of_each_partition_is_marked() -> None:
     assert attempts.unknown(first) == {0}
     attempts.learn({0: Place(3, None)})
     step = attempts.next(first)
-    assert (step.deliveries, step.before) == (first, {0: Place(3, Mark(1, 5))})
+    assert (step.deliveries, step.before) == (first, {0: Place(3, Mark(READING, 5))})
     attempts.begun(step)
     attempts.done(step, {0: 5})
     assert attempts.unknown(second) == set()
@@ -116,7 +116,7 @@ def test_what_kills_is_set_aside_in_a_few_crashes_and_all_else_is_stored_in_orde
     lives = 0
     while not world.run():
         lives += 1
-        assert lives <= len(killers) * (sum(DEATHS.values()) + 1)
+        assert lives <= len(killers) * (sum(ENOUGH.values()) // READING + 1)
     assert set(world.aside) == killers
     assert set(world.stored) == everything - killers
     for partition in range(2):
@@ -150,11 +150,11 @@ def test_a_kill_now_and_then_condemns_nothing(data: st.DataObject) -> None:
 
 def test_one_mark_that_others_wrote_does_not_hold_up_a_partition_without_one() -> None:
     attempts = Attempts()
-    attempts.learn({0: Place(0, Mark(DEATHS[Level.TOGETHER], 2)), 1: Place(0, None)})
+    attempts.learn({0: Place(0, Mark(ENOUGH[Level.TOGETHER], 2)), 1: Place(0, None)})
     step = attempts.next([a_delivery(0, 0), a_delivery(0, 1), a_delivery(0, 2), a_delivery(1, 0)])
     assert [d.read_at.partition for d in step.deliveries] == [1]
     alone = attempts.next(step.rest)
-    assert [(d.read_at.offset, alone.before[0].mark) for d in alone.deliveries] == [(0, Mark(1, 2, Level.ALONE))]
+    assert [(d.read_at.offset, alone.before[0].mark) for d in alone.deliveries] == [(0, Mark(READING, 2, Level.ALONE))]
     attempts.done(alone, {0: 1})
     last = attempts.next(alone.rest)
     assert [d.read_at.offset for d in last.deliveries] == [1]
@@ -164,13 +164,13 @@ def test_one_mark_that_others_wrote_does_not_hold_up_a_partition_without_one() -
 
 def test_a_long_range_is_tried_in_groups_and_the_group_that_dies_one_by_one() -> None:
     chunk = [a_delivery(0, offset) for offset in range(10)]
-    used_up = Mark(DEATHS[Level.TOGETHER], 10)
+    used_up = Mark(ENOUGH[Level.TOGETHER], 10)
     attempts = Attempts(group_records=4)
     attempts.learn({0: Place(0, used_up)})
     first = attempts.next(chunk)
     assert ([d.read_at.offset for d in first.deliveries], first.before) == (
         [0, 1, 2, 3],
-        {0: Place(0, Mark(1, 10, Level.GROUP))},
+        {0: Place(0, Mark(READING, 10, Level.GROUP))},
     )
     attempts.begun(first)
     attempts.done(first, {0: 4})
@@ -181,5 +181,15 @@ def test_a_long_range_is_tried_in_groups_and_the_group_that_dies_one_by_one() ->
     alone = again.next(chunk[4:])
     assert ([d.read_at.offset for d in alone.deliveries], alone.before) == (
         [4],
-        {0: Place(4, Mark(1, 8, Level.ALONE))},
+        {0: Place(4, Mark(READING, 8, Level.ALONE))},
     )
+
+
+def test_a_try_counts_little_once_its_records_are_read() -> None:
+    attempts = Attempts()
+    attempts.learn({0: Place(3, Mark(WRITING, 4))})
+    step = attempts.next([a_delivery(0, 3)])
+    attempts.begun(step)
+    assert attempts.lessened() == {0: Place(3, Mark(2 * WRITING, 4))}
+    assert attempts.take_back() == {0: Place(3, Mark(WRITING, 4))}
+    assert attempts.lessened() == {}

@@ -37,7 +37,7 @@ def test_when_the_log_has_come_further_the_attempts_were_those_of_another_record
     assert MarkFile(path).read(18) == Place(18, Mark(0, 40, Level.ALONE))
 
 
-@pytest.mark.parametrize("content", [b"", b"17", b"x together attempt=1 until=3", b"\xff\xfe", b"17 together"])
+@pytest.mark.parametrize("content", [b"", b"17", b"x together counted=1 until=3", b"\xff\xfe", b"17 together"])
 def test_a_file_that_cannot_be_understood_is_no_mark(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert MarkFile(path).read(17) == Place(17, None)
