@@ -119,6 +119,7 @@ async def run_query_api(settings: QuerySettings) -> None:
         app = create_query_app(
             settings, pool=pool, keys=keys, blobs=blobs, publisher=publisher, look_at_bus=look_at_bus
         )
+        app.state.stopping = stop
         await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS, lifespan=True)
     finally:
         pool.close()
@@ -135,7 +136,7 @@ async def run_workers(
     erasing_pool = ClickHousePool(settings.store.dsn, threads=1)  # of its own: rewriting takes its time
     vitals = Vitals()
     health = asyncio.create_task(serve(worker_health(vitals), listener, http_stop, drain_seconds=1))
-    eraser = Eraser(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock, settings.bus.partitions)
+    eraser = Eraser(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock)
     erasing = asyncio.create_task(run_erasing(eraser, lambda: 0 in vitals.owned, stop))
     erasing.add_done_callback(lambda _: stop.set())
     try:

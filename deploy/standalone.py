@@ -156,7 +156,7 @@ class _Parts:
     keys: KeyRing
     vitals: Vitals
 
-    def app(self, options: "StandaloneOptions") -> ASGIApp:
+    def app(self, options: "StandaloneOptions", stop: asyncio.Event) -> ASGIApp:
         data = options.data
         log_section, server = SqliteLogSection(data.log), ServerSection(options.host, options.port)
         ingest_settings = IngestSettings(bus=log_section, keys=KeysSection(data.keys), server=server)
@@ -180,11 +180,12 @@ class _Parts:
             publisher=publisher,
             look_at_bus=partial(log_findings, self.bus),
         )
+        query.state.stopping = stop
         return standalone_app(ingest, query, self.health)
 
     def eraser(self, data: DataFolder) -> Eraser:
         """Erases what was deleted: the log has one partition, and this process owns it."""
-        return Eraser(self.erasing, ObstoreBlobs(data.blobs_url), system_clock, partitions=1)
+        return Eraser(self.erasing, ObstoreBlobs(data.blobs_url), system_clock)
 
     def health(self) -> Mapping[str, str]:
         """What the health page says."""
@@ -238,7 +239,7 @@ async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket
         _ending(parts.bus.until_broken(), stop, worker_stop),
     }
     try:
-        await serve(parts.app(options), listener, stop, drain_seconds=DRAIN_SECONDS)
+        await serve(parts.app(options, stop), listener, stop, drain_seconds=DRAIN_SECONDS)
     finally:
         worker_stop.set()
         for part in watching:

@@ -43,6 +43,7 @@ class Deletion:
     accepted_at: int  # milliseconds since 1970
     found: int = 0  # records that were deleted by it, in its partition
     applied: bool = False  # whether everything that was accepted before it in its partition is judged
+    partitions: int = 1  # of the bus that it went to
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ class Portion:
 
     limit: int
     after: RowKey | None = None
-    partitions: int = 1  # of the bus, now: each looks after its share of the rows of earlier generations
+    partitions: int = 1  # that the deletion went to: each looks after its share of the rows of earlier generations
     among: Collection[RecordId] | None = None  # these records only, which are all the asking partition's
+    sparing: bool = False  # look with little memory, which takes longer
 
 
 class BadScope(Invalid):

@@ -1,10 +1,12 @@
 """The wiring of the query service: the only place where it puts its parts together. Importing it does nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from ledger.blobs import BlobStore
@@ -37,7 +39,10 @@ def create_app(
     look_at_bus: LookAtBus = no_bus,
     clock: Clock = system_clock,
 ) -> Litestar:
-    """The service over these parts. Its lifespan, where one is run, starts and closes the publisher; the rest stays."""
+    """The service over these parts. Its lifespan, where one is run, starts and closes the publisher; the rest stays.
+
+    Whoever runs it puts an event in `app.state.stopping`: once that is set, who waits for a report is answered at once.
+    """
     door = Doorkeeper(keys)
     reader, bus = Reader(pool, settings.caps), Bus(publisher)
     checks, progress = Checks(reader, keys, settings.readiness_seconds), Progress(reader)
@@ -46,6 +51,7 @@ def create_app(
     return Litestar(
         [RequestLogController, MediaController, StatusController, HealthController, admin_router(door)],
         lifespan=[_opening(publisher)],
+        state=State({"stopping": asyncio.Event()}),
         dependencies={
             "reach": Provide(door.reach, sync_to_thread=False),
             "admin_reach": Provide(door.admin_reach, sync_to_thread=False),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from litestar import Controller, get
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import Parameter, SkipValidation
 
@@ -49,12 +50,12 @@ class Progress:
                 self._settled = await _settled(self.reader)
         return self._covers(position)
 
-    async def settled_within(self, position: Position, seconds: float) -> bool:
-        """The same, once it is so or the time is over."""
+    async def settled_within(self, position: Position, seconds: float, stopping: asyncio.Event) -> bool:
+        """The same, once it is so, the time is over, or the process is ending."""
         until = self.now() + seconds
         while not await self.is_settled(position):
             left = until - self.now()
-            if left <= 0:
+            if left <= 0 or stopping.is_set():
                 return False
             await asyncio.sleep(min(LOOK_EVERY_SECONDS, left))
         return True
@@ -76,6 +77,7 @@ class StatusController(Controller):
     @get(security=SECURITY, responses=dict(STATUS_ERRORS), summary="Whether an accepted report can be read by now")
     async def status(
         self,
+        state: State,
         caller: NamedDependency[SkipValidation[Principal]],
         reader: NamedDependency[SkipValidation[Reader]],
         progress: NamedDependency[SkipValidation[Progress]],
@@ -88,7 +90,7 @@ class StatusController(Controller):
         place = Position.from_text(position or "")
         if position is None or place is None:
             raise BadParameter("position", "must read like 1-0-42, as in the header LLMLedger-Position")
-        settled = await progress.settled_within(place, _seconds(wait))
+        settled = await progress.settled_within(place, _seconds(wait), state.stopping)
         if not settled:
             return PositionStatus(position, "waiting")
         deaths = await reader.rows(_deaths_at(place, caller))

@@ -7,6 +7,7 @@ An event that comes late, from the dead letters, is judged by the deletions that
 as it was at each of them.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ from ledger.ids import RecordId
 from ledger.patch import EMPTY, Patch
 from ledger.report import Kind
 from ledger.request_log import RowKey
-from ledger.store import DataRefused, RequestLogStore
+from ledger.store import DataRefused, RequestLogStore, StoreOverstrained
 from workers.decoding import RejectCode, Rejected
 from workers.folding import Chunk, Price, fold
 from workers.normalising import Normalised, ScopeDeletion, Update
@@ -28,6 +29,17 @@ from workers.writing import Lease, stepping, write
 
 STEP = 2000
 """Records that one step deletes: what it holds in memory."""
+
+TOLD_AFTER = 5
+"""So many times in a row the store may have too little memory or time for a step before an operator is asked for."""
+
+_TOO_MUCH = (
+    "A deletion does not get through, and what was accepted after it in its partition waits: the store has too little"
+    " memory or time to find its records. Raise max_memory_usage or max_execution_time of the store's user, or give the"
+    " store more memory; it is tried again until then."
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,7 @@ async def delete_scope(scope: ScopeDeletion, lease: Lease, parts: Parts) -> list
     deletion = scope.deletion
     await _note(deletion, lease, parts)
     try:
-        await _delete_all(deletion, Portion(parts.step, partitions=scope.partitions), lease, parts)
+        await _delete_all(deletion, Portion(parts.step, partitions=deletion.partitions), lease, parts)
     except QuestionRefused as refusal:
         return [Rejected(scope.event.delivery, RejectCode.BODY_INVALID, str(refusal), type(refusal).__name__)]
     await _note_as_applied(deletion, lease, parts)
@@ -104,8 +116,22 @@ async def _delete_all(deletion: Deletion, portion: Portion, lease: Lease, parts:
 
 
 async def _matching(deletion: Deletion, portion: Portion, parts: Parts) -> list[RowKey]:
+    """What to delete next. A store that has too little memory or time for it is asked for less, and says so."""
+    failures = 0
+
+    async def asked() -> list[RowKey]:
+        nonlocal failures
+        smaller = replace(portion, limit=max(1, portion.limit >> failures), sparing=failures > 0)
+        try:
+            return await parts.store.matching(deletion, smaller)
+        except StoreOverstrained:
+            failures += 1
+            if failures >= TOLD_AFTER:
+                log.error(_TOO_MUCH, extra={"deletion": deletion.event_id, "scope": deletion.scope, "tries": failures})
+            raise
+
     try:
-        return await retrying(lambda: parts.store.matching(deletion, portion), parts.retry)
+        return await retrying(asked, parts.retry)
     except DataRefused as refusal:
         raise QuestionRefused from refusal
 

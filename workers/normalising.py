@@ -50,7 +50,6 @@ class ScopeDeletion:
 
     event: Accepted
     deletion: Deletion
-    partitions: int  # that it went to
 
 
 def normalise(event: Accepted) -> Normalised | Update | ScopeDeletion | Rejected:
@@ -85,8 +84,16 @@ def _update(event: Accepted) -> Update:
 def _scope_deletion(event: Accepted) -> ScopeDeletion:
     envelope = event.envelope
     scope, what = read_scope(event.body, envelope.project)
-    deletion = Deletion(envelope.project, envelope.event_id, event.position, scope, what, envelope.accepted_at)
-    return ScopeDeletion(event, deletion, partitions_of(event.delivery))
+    deletion = Deletion(
+        envelope.project,
+        envelope.event_id,
+        event.position,
+        scope,
+        what,
+        envelope.accepted_at,
+        partitions=partitions_of(event.delivery),
+    )
+    return ScopeDeletion(event, deletion)
 
 
 def _patch(event: Accepted, body: str) -> Patch:

@@ -4,11 +4,13 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import rich_click as click
 
 from deploy.admin_client import AdminClient
 from deploy.commands.context import Failed, json_option, show, tell
+from deploy.commands.printable import printable_line
 from deploy.commands.reaching import product, product_options
 
 LOOK_EVERY_SECONDS = 0.25
@@ -44,18 +46,21 @@ def delete(
     with product(given["url"], given["key"], given["data"]) as llmledger:
         counted = llmledger.request("POST", "/api/v1/admin/delete", body={**asked, "dry_run": True})
         if dry_run:
-            show(counted, as_json, lambda: f"{counted['matching']} records of {counted['project']} match.")
+            show(counted, as_json, lambda: _counted(counted))
             return
         if not yes:
             click.confirm(
-                f"Delete {counted['matching']} records of the project {counted['project']} for good?",
+                f"{_counted(counted)} Delete {counted['matching']} records for good?",
                 abort=True,
                 err=True,
             )
         accepted = llmledger.request("POST", "/api/v1/admin/delete", body=asked)
-        status = _status_within(llmledger, accepted, wait_seconds)
+        runs = not llmledger.place.endswith("nothing runs")
+        status = _status_within(llmledger, accepted, wait_seconds if runs else 0)
         show(status, as_json, lambda: _text(status))
-        if wait_seconds and status["state"] == "waiting":
+        if not runs:
+            tell("Nothing runs here: it is applied when llmledger is started.")
+        elif wait_seconds and status["state"] == "waiting":
             raise Failed(f"Not applied within {wait_seconds:g} s. It is accepted and goes on by itself.")
         tell(f"How far it is: llmledger deletions {status['deletion']} --project {status['project']}")
 
@@ -75,7 +80,7 @@ def deletions(
     params = {"project": project} if project else {}
     with product(target["url"], target["key"], target["data"]) as llmledger:
         if deletion:
-            one = llmledger.request("GET", f"/api/v1/admin/deletions/{deletion}", params=params)
+            one = llmledger.request("GET", f"/api/v1/admin/deletions/{quote(deletion, safe='')}", params=params)
             show(one, as_json, lambda: _text(one))
             return
         found = llmledger.request("GET", "/api/v1/admin/deletions", params=params)
@@ -112,9 +117,20 @@ def _status_within(llmledger: AdminClient, accepted: Mapping[str, Any], seconds:
         time.sleep(LOOK_EVERY_SECONDS)
 
 
+def _counted(counted: Mapping[str, Any]) -> str:
+    dead = counted["dead_letters"]
+    also = (
+        "how many dead letters go with them is not known: there are too many"
+        if dead is None
+        else f"{dead} dead letters"
+    )
+    return f"{counted['matching']} records of {counted['project']} match; {also}."
+
+
 def _line(one: Mapping[str, Any]) -> str:
     what = f"{one['scope']} {one['what']}" if one["scope"] else "not yet seen by the store"
-    return f"{one['deletion']}  {one['state']:7}  {one['records']:>8} records  {one['project']}  {what}"
+    line = f"{one['deletion']}  {one['state']:7}  {one['records']:>8} records  {one['project']}  {what}"
+    return printable_line(line)
 
 
 def _text(one: Mapping[str, Any]) -> str:

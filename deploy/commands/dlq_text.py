@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.printable import printable, printable_line
+
 _SHOWN_BYTES = 2000
 _COLUMNS = ("position", "project", "kind", "reason", "attempts", "dead_at", "detail")
 
@@ -31,7 +33,7 @@ def table(dead_letters: list[dict[str, Any]]) -> None:
 def counts_text(counts: list[dict[str, Any]]) -> str:
     """One line per project and reason."""
     lines = [
-        f"{_plain(item['project'] or '(unknown)')}  {item['reason']}  {item['waiting']} waiting"
+        f"{printable_line(item['project'] or '(unknown)')}  {item['reason']}  {item['waiting']} waiting"
         f"  {item['replayed']} replayed  last {item['last_dead_at']}"
         for item in counts
     ]
@@ -40,11 +42,11 @@ def counts_text(counts: list[dict[str, Any]]) -> str:
 
 def as_text(found: dict[str, Any]) -> str:
     """All that is kept of one; long bodies are cut (`--json` has all of it)."""
-    lines = [f"{name:14}{_plain(str(value))}" for name, value in found["dead_letter"].items() if value is not None]
-    lines += [f"{name:14}{_plain(str(found[name]))}" for name in ("topic", "code_version") if found[name]]
+    lines = [f"{name:14}{printable(str(value))}" for name, value in found["dead_letter"].items() if value is not None]
+    lines += [f"{name:14}{printable(str(found[name]))}" for name in ("topic", "code_version") if found[name]]
     lines += [f"{'replayed':14}{item['replayed_at']} → {item['position']}" for item in found["replays"]]
     lines += [
-        f"{'header':14}{_plain(item['name'])}: {_plain(b64decode(item['value_base64']).decode(errors='replace'))}"
+        f"{'header':14}{printable(item['name'])}: {printable(b64decode(item['value_base64']).decode(errors='replace'))}"
         for item in found["headers"]
     ]
     for name in ("key", "envelope", "body", "body_inflated"):
@@ -55,15 +57,10 @@ def as_text(found: dict[str, Any]) -> str:
 
 def _cell(item: dict[str, Any], name: str) -> str:
     value = item[name]
-    return "-" if value is None else _plain(str(value))
+    return "-" if value is None else printable_line(str(value))
 
 
 def _content(content: dict[str, Any]) -> str:
     text = content["text"] if content["text"] is not None else f"base64: {content['base64']}"
     cut = text[:_SHOWN_BYTES]
-    return _plain(cut) + (f"… ({len(text)} characters; --json shows all)" if len(text) > len(cut) else "")
-
-
-def _plain(text: str) -> str:
-    """Without control characters and marks of direction."""
-    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
+    return printable(cut) + (f"… ({len(text)} characters; --json shows all)" if len(text) > len(cut) else "")

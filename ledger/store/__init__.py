@@ -16,11 +16,15 @@ from ledger.request_log import RequestLog, RowKey
 
 Identity = tuple[ProjectId, RecordId]
 
-__all__ = ["DataRefused", "Identity", "RequestLogStore", "StoreBroken", "StoreUnavailable"]
+__all__ = ["DataRefused", "Identity", "RequestLogStore", "StoreBroken", "StoreOverstrained", "StoreUnavailable"]
 
 
 class DataRefused(LedgerError):
     """The store refused the data themselves: the same rows will be refused again."""
+
+
+class StoreOverstrained(StoreUnavailable):
+    """The statement needs more memory or time than the store gives it now: a smaller one may get through."""
 
 
 class StoreBroken(LedgerError):

@@ -26,7 +26,7 @@ from ledger.filtering.statements import Statement
 from ledger.ids import ProjectId, from_int, to_int
 from ledger.patch import KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey
-from ledger.store import DataRefused, Identity, StoreBroken, StoreUnavailable, deletions
+from ledger.store import DataRefused, Identity, StoreBroken, StoreOverstrained, StoreUnavailable, deletions
 from ledger.store.columns import (
     BODY_COLUMNS,
     DELETION_COLUMNS,
@@ -50,6 +50,9 @@ T = TypeVar("T")
 TRANSIENT = frozenset({159, 202, 209, 210, 241, 242, 243, 252, 279, 319, 425, 999})
 """Codes that waiting cures: time-outs, network, memory, read-only, too many parts, connections, keeper."""
 
+OVERSTRAINED = frozenset({159, 241})
+"""Those of them that a smaller statement may not meet: time and memory."""
+
 DATA = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 117, 131, 349})
 """Codes of values that cannot be read or do not fit; the same rows fail again."""
 
@@ -70,7 +73,8 @@ def sorted_by_remedy(error: ClickHouseError) -> LedgerError:
     if isinstance(error, DataError) or code in DATA or (code == 252 and _TOO_SCATTERED in str(error)):
         return DataRefused(f"The store refused the rows (code {code}).")
     if code in TRANSIENT or (code is None and isinstance(error, OperationalError | StreamFailureError)):
-        return StoreUnavailable(f"The store did not take the statement (code {code}): {type(error).__name__}.")
+        kind = StoreOverstrained if code in OVERSTRAINED else StoreUnavailable
+        return kind(f"The store did not take the statement (code {code}): {type(error).__name__}.")
     return StoreBroken(f"The store answered code {code}: {str(error)[:300]}")
 
 

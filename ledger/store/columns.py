@@ -150,6 +150,7 @@ DELETION_COLUMNS = (
     _plain("accepted_at", TIME),
     _plain("found", "UInt64"),
     _plain("applied", "UInt8"),
+    _plain("partitions", "UInt16"),
     Column("version", "UInt64", lambda deletion: deletion.applied << 32 | deletion.found),
 )
 
@@ -234,7 +235,8 @@ def key_entry_from(values: Sequence[Any]) -> KeyEntry:
 
 def deletion_from(values: Sequence[Any]) -> Deletion:
     """The deletion whose `DELETION_COLUMNS` were read as these values."""
-    project, event_id, generation, offset, partition, scope, what, accepted_at, found, applied, _ = values
+    project, event_id, generation, offset, partition, scope, what, accepted_at, found, applied, partitions, _ = values
     event = EventId(from_int(event_id))
     position = Position(generation, partition, offset)
-    return Deletion(ProjectId(project), event, position, Scope(scope), what, accepted_at, found, bool(applied))
+    known = found, bool(applied), partitions
+    return Deletion(ProjectId(project), event, position, Scope(scope), what, accepted_at, *known)

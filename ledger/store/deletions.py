@@ -25,7 +25,11 @@ def matching(deletion: Deletion, portion: Portion) -> Statement:
     return bound.statement(
         "SELECT project, toUnixTimestamp64Milli(created_at) AS created_at_ms, id FROM request_logs FINAL"
         f" WHERE {' AND '.join(parts)} ORDER BY created_at, id LIMIT {bound.value(portion.limit, 'UInt64')}"
+        f"{_SPARING if portion.sparing else ''}"
     )
+
+
+_SPARING = " SETTINGS max_threads = 1, max_block_size = 1024"
 
 
 def _before(deletion: Deletion, portion: Portion, bound: Bound) -> str:

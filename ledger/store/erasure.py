@@ -41,6 +41,16 @@ DELETIONS_WITH_PROGRESS = (
 IS_APPLIED = "(applied = 1 AND offset < reached)"
 """Of a row of those: its partition shows nothing any more. A row is written first, what it says comes true after it."""
 
+DELETIONS_BY_GENERATION = (
+    "SELECT project, event_id, generation, any(scope) AS scope, any(what) AS what, min(accepted_at) AS accepted_at,"
+    " sum(found) AS total, max(found) AS most, groupArray((generation, partition, offset)) AS places,"
+    f" uniqExactIf(partition, {IS_APPLIED}) AS settled, max(partitions) AS needed FROM {DELETIONS_WITH_PROGRESS}"
+)
+"""To be grouped by project, event_id and generation: a generation of the bus may have another number of partitions.
+
+A deletion that was asked for again in a later generation is applied when one of them has applied it everywhere.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Erasable:
@@ -213,18 +223,17 @@ class Applied:
         return offset < self.places.get((generation, partition), 0) or generation < min(self.places)[0]
 
 
-def applied(client: Client, partitions: int) -> list[Applied]:
-    """The deletions that every partition of the bus has applied and whose bytes are not known to be gone."""
+def applied(client: Client) -> list[Applied]:
+    """The deletions that every partition to which they went has applied and whose bytes are not known to be gone."""
     sql = (
-        "SELECT project, event_id, any(scope), any(what), sum(found), groupArray((generation, partition, offset))"
-        f" FROM {DELETIONS_WITH_PROGRESS} LEFT JOIN"
+        "SELECT project, event_id, any(scope), any(what), sum(total), groupArrayArray(places)"
+        f" FROM ({DELETIONS_BY_GENERATION} GROUP BY project, event_id, generation) AS asked LEFT JOIN"
         " (SELECT project, event_id, records + 1 AS done FROM request_erasures FINAL WHERE erased_at IS NOT NULL)"
         " AS erased USING (project, event_id) GROUP BY project, event_id"
-        f" HAVING uniqExactIf(partition, {IS_APPLIED}) >= if(any(scope) = 'id', 1, {{partitions:UInt16}})"
-        " AND sum(found) + 1 > any(done)"
+        " HAVING max(settled >= needed) AND sum(total) + 1 > any(done)"
         " ORDER BY min(accepted_at)"
     )
-    found = client.query(sql, parameters={"partitions": partitions}).result_rows
+    found = client.query(sql).result_rows
     return [_applied(row) for row in found]
 
 

@@ -26,7 +26,7 @@ class Erasure:
     erased_at: int | None = None  # no part on disk holds the bytes, and no blob and no dead letter do
     old_parts: int = 0  # replaced parts that still lay on disk
     dead_letters: int = 0  # erased with it so far
-    unread_dead_letters: int = 0  # kept, as their bytes cannot be read and so may be anybody's
+    unread_dead_letters: int = 0  # kept, as nobody can say whose they are
     blobs: int = 0  # erased with it so far
 
     def after(self, records: int, now: int) -> "Erasure":

@@ -28,7 +28,7 @@ DRIVER_HOMES = {
     "faststream": ("workers/drivers/",),
     "litestar": ("ingest_api/", "query_api/", "deploy/"),
     "uvicorn": ("deploy/",),
-    "clickhouse_connect": ("ledger/store/", "ledger/doctor/store.py", "workers/drivers/", "query_api/", "deploy/"),
+    "clickhouse_connect": ("ledger/store/", "ledger/doctor/store", "workers/drivers/", "query_api/", "deploy/"),
     "chdb": (),
     "obstore": ("ledger/blobs/obstore.py",),
     "genai_prices": ("ledger/prices/compiling.py",),

@@ -108,6 +108,7 @@ async def test_what_is_meant_comes_in_steps_in_the_order_of_keys(store: RequestL
         steps.append(keys)
         portion = replace(portion, after=keys[-1])
     assert [len(step) for step in steps] == [2, 2, 2]
+    assert await store.matching(a_deletion(), Portion(2, sparing=True)) == steps[0]
     keys = list(chain.from_iterable(steps))
     assert [key.created_at for key in keys] == [A_TIME - month] + [A_TIME] * 5
     assert len(set(keys)) == 6
@@ -122,7 +123,7 @@ async def test_only_the_current_row_counts_and_a_deleted_one_is_not_meant_nor_re
 
 
 async def test_of_copies_of_a_deletion_that_which_is_further_is_remembered(store: RequestLogStore) -> None:
-    begun = a_deletion()
+    begun = a_deletion(partitions=12)
     applied = replace(begun, found=3, applied=True)
     await store.insert_deletions([begun], "a")
     assert await store.scope_deletions([SHOP]) == [begun]

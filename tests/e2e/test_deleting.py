@@ -116,7 +116,7 @@ def test_a_dry_run_counts_and_deletes_nothing(spare: Access) -> None:
     for user in ("ann", "ann", "bob"):
         spare.wait_for_entry(insert(spare, user))
     answer = spare.post(DELETE, {"user_id": "ann", "dry_run": True})
-    assert (answer.status_code, answer.json()) == (200, {"project": spare.project, "matching": 2})
+    assert (answer.status_code, answer.json()) == (200, {"project": spare.project, "matching": 2, "dead_letters": 0})
     assert len(spare.requests()) == 3
     assert spare.get(DELETIONS).json() == {"deletions": []}
 
@@ -129,6 +129,8 @@ def test_a_retry_under_the_same_idempotency_key_is_the_same_deletion(spare: Acce
     assert first["deletion"] == again["deletion"]
     (listed,) = spare.get(DELETIONS).json()["deletions"]
     assert (listed["deletion"], listed["records"], listed["what"]) == (first["deletion"], 1, "ann")
+    others = [deleted(spare, key, user_id="bob"), deleted(spare, key, filter={"user_id": "ann"})]
+    assert len({first["deletion"], *(other["deletion"] for other in others)}) == 3
 
 
 @pytest.mark.parametrize(

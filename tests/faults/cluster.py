@@ -111,7 +111,11 @@ class Cluster:
     def operate(self, *command: str) -> None:
         """Run a command of the product as an operator does. Raises when it fails."""
         environment = bare_environment(self._folder, self._settings(self.parts["clickhouse"].command[-1]))
-        subprocess.run([*PRODUCT, *command], cwd=ROOT, env=environment, check=True, capture_output=True)
+        done = subprocess.run(
+            [*PRODUCT, *command], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}"[-2000:])
 
     def make_keys(self) -> None:
         """The key file: one key a project, and one of all projects for the dead letters."""

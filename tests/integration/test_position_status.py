@@ -48,6 +48,14 @@ async def test_a_wait_ends_without_an_answer_when_its_time_is_over(service: Quer
     assert await status_of(service, "1-8-5", wait="0.01") == "waiting"
 
 
+async def test_nobody_waits_when_the_process_ends(service: QueryService) -> None:
+    service.app.state.stopping.set()
+    try:
+        assert await status_of(service, "1-8-6", wait="30") == "waiting"
+    finally:
+        service.app.state.stopping = asyncio.Event()
+
+
 async def test_a_dead_letter_is_told_to_its_own_project_only(service: QueryService) -> None:
     place = Position(1, 6, 4)
     delivery = Delivery(place, b"shop/0190a0b0-0000-7000-8000-000000000001", None, b"{")

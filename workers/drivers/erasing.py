@@ -39,12 +39,11 @@ class ErasingPlan:
 
 @dataclass(slots=True)
 class Eraser:
-    """Erases what deletions took. `partitions` is how many the bus has."""
+    """Erases what deletions took."""
 
     pool: ClickHousePool
     blobs: ErasableBlobs
     clock: Clock
-    partitions: int
     plan: ErasingPlan = field(default_factory=ErasingPlan)
     _answers_since: int | None = None
 
@@ -63,7 +62,7 @@ class Eraser:
         if waiting:
             log.warning("Erasure waits for mutations that the store has not finished.", extra={"mutations": waiting})
             return []
-        pending = await self.pool.run(partial(erasure.applied, partitions=self.partitions))
+        pending = await self.pool.run(erasure.applied)
         return [await self._erase(applied) for applied in pending]
 
     async def _erase(self, applied: Applied) -> Erasure:

@@ -11,6 +11,7 @@ CREATE TABLE request_deletions
     accepted_at DateTime64(3, 'UTC'),
     found       UInt64,                                  -- records that were deleted in this partition
     applied     UInt8,                                   -- 1: everything accepted before it was judged
+    partitions  UInt16,                                  -- that the event went to; by id 1
     version     UInt64                                   -- from applied and found; the highest counts
 )
 ENGINE = ReplacingMergeTree(version)

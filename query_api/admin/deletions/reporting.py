@@ -17,7 +17,7 @@ from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId, RecordId, belongs, created_at_ms_of, from_int, to_int
 from ledger.keys import KeyRing
 from ledger.store.columns import select_list
-from ledger.store.erasure import DELETIONS_WITH_PROGRESS, IS_APPLIED
+from ledger.store.erasure import DELETIONS_BY_GENERATION
 from ledger.store.erasures import ERASURE_COLUMNS, Erasure, erasure_from
 from query_api.admin.deletions.states import Progress, State, remaining
 from query_api.admin.reaching import narrowed
@@ -37,7 +37,7 @@ class BusFacts:
 
 
 class Partitions(msgspec.Struct, frozen=True):
-    """How many partitions of the bus have applied the deletion; `of` is null where that is not known here."""
+    """How many of the partitions that it went to have applied it; `of` is null where that is not known here."""
 
     settled: int
     of: int | None
@@ -92,7 +92,7 @@ class DeletionController(Controller):
         project: Annotated[str | None, Parameter(description="With a key of all projects: of this one only.")] = None,
     ) -> DeletionList:
         """Those that the store has seen; one that still waits on the bus can be asked for by its id."""
-        found = await _stored(reader, narrowed(admin_reach, project), None, bus_facts)
+        found = await _stored(reader, narrowed(admin_reach, project), None)
         return DeletionList([_shown(stored, clock, bus_facts) for stored in found])
 
     @get(
@@ -115,7 +115,7 @@ class DeletionController(Controller):
         """404 for an id that no deletion of these projects can have."""
         reach = narrowed(admin_reach, project)
         event_id = _event_id(deletion, reach, keys)
-        found = await _stored(reader, reach, event_id, bus_facts)
+        found = await _stored(reader, reach, event_id)
         if found:
             return _shown(found[0], clock, bus_facts)
         if reach.project is None:
@@ -142,20 +142,20 @@ def _canonical(text: str) -> RecordId | None:
         return None
 
 
-async def _stored(reader: Reader, reach: Reach, event_id: RecordId | None, facts: BusFacts) -> list[_Stored]:
+async def _stored(reader: Reader, reach: Reach, event_id: RecordId | None) -> list[_Stored]:
     rows = await reader.rows(_deletions(reach, event_id))
     found = await reader.rows(_erasures(reach, [row[1] for row in rows])) if rows else []
     erasures = {(of.deletion.project, to_int(of.deletion.event_id)): of for of in map(erasure_from, found)}
     by_filter = any(row[2] == Scope.FILTER for row in rows)
     dead = {row[0]: int(row[1]) for row in (await reader.rows(_dead_letters(reach)) if by_filter else ())}
-    return [_from(row, erasures.get((row[0], row[1])), dead.get(row[0], 0), facts) for row in rows]
+    return [_from(row, erasures.get((row[0], row[1])), dead.get(row[0], 0)) for row in rows]
 
 
-def _from(row: Sequence[Any], erasure: Erasure | None, dead_letters: int, facts: BusFacts) -> _Stored:
-    project, event_id, scope, what, accepted_at, total, most, settled = row
+def _from(row: Sequence[Any], erasure: Erasure | None, dead_letters: int) -> _Stored:
+    project, event_id, scope, what, accepted_at, total, most, (_, _, settled, needed) = row
     by_id = scope == Scope.ID
     erasure = erasure.after(total, erasure.written_at) if erasure else None
-    progress = Progress(Scope(scope), accepted_at, settled, 1 if by_id else facts.partitions, erasure, dead_letters)
+    progress = Progress(Scope(scope), accepted_at, settled, needed, erasure, dead_letters)
     return _Stored(ProjectId(project), from_int(event_id), what, most if by_id else total, progress)
 
 
@@ -171,9 +171,10 @@ def _deletions(reach: Reach, event_id: RecordId | None) -> Statement:
     if event_id is not None:
         where += f" AND event_id = {bound.value(to_int(event_id), 'UInt128')}"
     return bound.statement(
-        "SELECT project, event_id, any(scope), any(what), toUnixTimestamp64Milli(min(accepted_at) AS at), sum(found),"
-        f" max(found), uniqExactIf(partition, {IS_APPLIED}) FROM {DELETIONS_WITH_PROGRESS}"
-        f" WHERE {where} GROUP BY project, event_id ORDER BY at DESC, event_id LIMIT {MOST_LISTED}"
+        "SELECT project, event_id, any(scope), any(what), toUnixTimestamp64Milli(min(accepted_at) AS at), sum(total),"
+        " max(most), max((settled >= needed, generation, settled, needed))"
+        f" FROM ({DELETIONS_BY_GENERATION} WHERE {where} GROUP BY project, event_id, generation)"
+        f" GROUP BY project, event_id ORDER BY at DESC, event_id LIMIT {MOST_LISTED}"
     )
 
 

@@ -1,6 +1,5 @@
 """`POST /api/v1/admin/delete`: the event that deletes a record, a user's records or a filter's, or a count of them."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,17 +11,14 @@ from ledger.bus import Position
 from ledger.clock import Clock, to_milliseconds
 from ledger.deletion import Scope, check_what, record_deletion, scope_deletion
 from ledger.errors import NotFound
-from ledger.filtering.filter_text import parse_filter
 from ledger.filtering.reach import Reach
-from ledger.ids import EventId, ProjectId, RecordId, belongs, keyed_id, plain_id
+from ledger.ids import EventId, RecordId, belongs, keyed_id, plain_id
 from ledger.keys import KeyRing
-from query_api import listing
 from query_api.admin.bus import Bus
+from query_api.admin.deletions.counting import Asked, dead_letters_of, records_of
 from query_api.admin.reaching import narrowed
 from query_api.errors import AnyRequest, BadParameter
-from query_api.finding import find
 from query_api.openapi import ADMIN_ERRORS, LIST_ERRORS, NOT_FOUND, SECURITY
-from query_api.parameters import Conditions
 from query_api.reading import Reader
 
 MAX_KEY_CHARACTERS = 255
@@ -51,15 +47,7 @@ class DeletionCounted(msgspec.Struct, frozen=True):
 
     project: str
     matching: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A deletion that can be carried out."""
-
-    project: ProjectId
-    scope: Scope
-    what: str
+    dead_letters: int | None  # null: there are too many to look at all of them
 
 
 class DeleteController(Controller):
@@ -85,14 +73,16 @@ class DeleteController(Controller):
     ) -> Response[DeletionAccepted | DeletionCounted]:
         """202: durable on the bus. By user or filter it takes what was accepted before it; by id it is final.
 
-        A retry under the same `Idempotency-Key` is the same deletion. With `dry_run` it is a 200 and a count.
+        A retry under the same `Idempotency-Key` is the same deletion, applied again at its own place: it takes what was
+        accepted meanwhile too. Another body under that key is another deletion. With `dry_run` it is a 200 and a count.
         """
         asked = asked_for(data, admin_reach, keys)
         if data.dry_run:
-            return Response(DeletionCounted(asked.project, await _matching(asked, reader)), status_code=200)
+            matching, dead_letters = await records_of(asked, reader), await dead_letters_of(asked, reader)
+            return Response(DeletionCounted(asked.project, matching, dead_letters), status_code=200)
         idempotency_key = _idempotency_key(request)
         now = to_milliseconds(clock())
-        event_id = deletion_id(idempotency_key, now, keys.id_secret(asked.project))
+        event_id = deletion_id(asked, idempotency_key, now, keys.id_secret(asked.project))
         positions = [at.text for at in await _published(asked, event_id, now, idempotency_key, bus)]
         return Response(
             DeletionAccepted(event_id, asked.project, positions),
@@ -124,10 +114,12 @@ def asked_for(data: DeleteBody, reach: Reach, keys: KeyRing) -> Asked:
     return asked
 
 
-def deletion_id(idempotency_key: str | None, now: int, secret: bytes) -> EventId:
-    """The id of the event: the same for every retry under one key."""
-    made = plain_id(now, secret) if idempotency_key is None else keyed_id(f"deletion {idempotency_key}", secret)
-    return EventId(made)
+def deletion_id(asked: Asked, idempotency_key: str | None, now: int, secret: bytes) -> EventId:
+    """The id of the event: the same for every retry under one key, another one for anything else under it."""
+    if idempotency_key is None:
+        return EventId(plain_id(now, secret))
+    named = msgspec.json.encode(["deletion", asked.scope, asked.what, idempotency_key]).decode()
+    return EventId(keyed_id(named, secret))
 
 
 def _idempotency_key(request: AnyRequest) -> str | None:
@@ -146,14 +138,3 @@ async def _published(
         return [await publisher.publish(record_deletion(asked.project, record_id, event_id, now, idempotency_key))]
     of = asked.scope, asked.what
     return await publisher.broadcast(scope_deletion(asked.project, event_id, of, now, idempotency_key))
-
-
-async def _matching(asked: Asked, reader: Reader) -> int:
-    """How many records are stored now that the deletion would take."""
-    reach = Reach(asked.project)
-    if asked.scope is Scope.ID:
-        key = await find(asked.what, reach, reader)
-        return len(await reader.logs([key])) if key else 0
-    if asked.scope is Scope.USER:
-        return await reader.count(listing.count(Conditions(user_id=asked.what), reach))
-    return await reader.count(listing.count(Conditions(filter=parse_filter(asked.what)), reach))

@@ -35,7 +35,7 @@ class Progress:
     scope: Scope | None  # None: the store has not seen it yet
     accepted_at: int | None
     settled: int  # partitions that have applied it
-    partitions: int | None  # that have to; None where this process does not know how many the bus has
+    partitions: int | None  # that have to; None before it is seen where nobody knows how many the bus has
     erasure: Erasure | None
     dead_letters: int = 0  # of the project, now; counted for a filter, for which they are not judged
 
@@ -60,7 +60,10 @@ def _in_the_store(of: Progress) -> Iterator[str]:
     if of.state is State.APPLIED:
         yield from _until_erased(of.erasure)
     if of.erasure and of.erasure.unread_dead_letters:
-        yield f"dead letters: {of.erasure.unread_dead_letters} of the project cannot be read, so they were not judged"
+        yield (
+            f"dead letters: {of.erasure.unread_dead_letters} of the project were kept: they cannot be read,"
+            " or contain the id where they do not say whose they are"
+        )
     if of.scope is Scope.FILTER and of.dead_letters:
         yield f"dead letters: {of.dead_letters} of the project are not judged by a filter"
 

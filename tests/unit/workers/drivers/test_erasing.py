@@ -14,7 +14,6 @@ from ledger.clock import system_clock
 from ledger.store import StoreBroken, StoreUnavailable
 from ledger.store.clickhouse import ClickHousePool
 from workers.drivers.erasing import Eraser, ErasingPlan, run_erasing
-from workers.drivers.erasing_dead_letters import mentions, spellings
 
 T = TypeVar("T")
 
@@ -47,7 +46,7 @@ class Scripted(ClickHousePool):
 
 async def run(errors: list[Exception], folder: Path, *, ours: bool = True) -> Script:
     script = Script(errors, asyncio.Event())
-    eraser = Eraser(Scripted(script), ObstoreBlobs(folder.as_uri()), system_clock, 1, AT_ONCE)
+    eraser = Eraser(Scripted(script), ObstoreBlobs(folder.as_uri()), system_clock, AT_ONCE)
     answers = iter([ours] * 3)
 
     def owned() -> bool:
@@ -73,13 +72,3 @@ async def test_an_error_that_nobody_expects_ends_it(tmp_path: Path) -> None:
 async def test_a_worker_that_is_not_the_one_erases_nothing(tmp_path: Path) -> None:
     script = await run([StoreUnavailable()], tmp_path, ours=False)
     assert script.looks == 0
-
-
-def test_a_users_id_is_found_in_every_spelling() -> None:
-    assert spellings('a/"ü') >= {'a/"ü'.encode(), b'a/\\"\\u00fc', 'a\\/\\"ü'.encode()}
-
-
-def test_what_is_no_packed_text_is_searched_as_it_is() -> None:
-    assert mentions(b"\xff\xfe ann \x00", "ann") is True
-    assert mentions(b"\xff\xfe", "ann") is False
-    assert mentions(b"\x28\xb5\x2f\xfd nothing of zstd", "ann") is None
