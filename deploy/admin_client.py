@@ -139,5 +139,5 @@ def _running_on(folder: DataFolder) -> tuple[str, str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failed(
             f"A process uses {folder.root}, but how to reach it cannot be read from {folder.run_file} ({error!r})."
-            " If it is just starting, wait until it is ready; else start llmledger anew."
+            " If it is just starting, or another command is at work there, wait for it; else start llmledger anew."
         ) from None

@@ -16,7 +16,8 @@ from pathlib import Path
 from clickhouse_connect.driver import Client
 
 from ledger.bus import Position, Publisher, Record
-from ledger.errors import BusUnavailable, LedgerError
+from ledger.errors import BusUnavailable, Invalid, LedgerError
+from ledger.report import decode
 from ledger.store.clickhouse import ClickHousePool
 
 MIB = 1024 * 1024
@@ -91,8 +92,15 @@ async def watch_parts(space: DiskSpace, pool: ClickHousePool) -> None:
         await asyncio.sleep(PARTS_EVERY_SECONDS)
 
 
+def _deletes(record: Record) -> bool:
+    try:
+        return decode(record.envelope).kind.is_deletion
+    except Invalid:
+        return False
+
+
 class RoomyPublisher:
-    """A publisher that takes records only while there is room for them."""
+    """A publisher that takes records only while there is room for them, and deletions always."""
 
     def __init__(self, publisher: Publisher, space: DiskSpace) -> None:
         self._publisher = publisher
@@ -103,9 +111,12 @@ class RoomyPublisher:
         await self._publisher.start()
 
     async def publish(self, record: Record) -> Position:
-        """Return once the record is durable. Raises `BusUnavailable`, at once when there is no room."""
+        """Return once the record is durable. Raises `BusUnavailable`, at once when there is no room.
+
+        What deletes is taken also then: it is how room is made.
+        """
         shortage = self._space.shortage()
-        if shortage:
+        if shortage and not _deletes(record):
             raise BusUnavailable(f"Not handed over: {shortage}.")
         return await self._publisher.publish(record)
 

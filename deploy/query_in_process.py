@@ -100,6 +100,7 @@ async def _folder(folder: DataFolder, given: Mapping[str, str]) -> AsyncIterator
     )
     bus = SqliteLog(folder.log)  # from here on the folder is ours
     try:
+        folder.withdraw()  # what a killed process has left there names an address that is anybody's now
         folder.prepare()
         pool = ClickHousePool(folder.store_dsn, threads=1, engine_config=folder.engine_config)
         try:

@@ -50,6 +50,7 @@ INGEST_PORT, QUERY_PORT, WORKERS_PORT = 8001, 8002, 8003
 ERASING_END_SECONDS = 5.0  # a rewriting that takes longer goes on in the store
 
 _REASON_CHARACTERS = 500
+END_SECONDS = 5.0  # for a statement that hangs; then it ends with the process
 
 BUS_VARIABLE = variable_name("KAFKA", "bootstrap_servers")
 
@@ -157,7 +158,7 @@ async def run_workers(
         with suppress(asyncio.CancelledError):
             await health
         await asyncio.wait({erasing})
-        pool.close()
+        pool.close_within(END_SECONDS)
         erasing_pool.close_within(ERASING_END_SECONDS)
     if not erasing.cancelled():
         erasing.result()

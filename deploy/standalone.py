@@ -111,6 +111,7 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
     data.make()
     bus = making.open_log(data.log)  # from here on the folder is ours
     try:
+        data.withdraw()  # what a killed process has left there names an address that is anybody's now
         data.prepare()
         listener = bind(options.host, options.port, or_next=not options.port_is_given)
         async with _stores(data) as (writing, reading), _erasing_pool(data) as erasing:

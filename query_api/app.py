@@ -19,6 +19,7 @@ from query_api.admin.bus import Bus
 from query_api.admin.deletions.reporting import BusFacts
 from query_api.admin.doctor import Doctor, LookAtBus, no_bus
 from query_api.admin.door import admin_router
+from query_api.admin.turns import Turns
 from query_api.auth import Doorkeeper
 from query_api.errors import exception_handlers
 from query_api.health import Checks, HealthController
@@ -46,7 +47,7 @@ def create_app(
     door = Doorkeeper(keys)
     reader, bus = Reader(pool, settings.caps), Bus(publisher)
     checks, progress = Checks(reader, keys, settings.readiness_seconds), Progress(reader)
-    doctor = Doctor(pool, settings.keys.file, look_at_bus)
+    doctor, turns = Doctor(pool, settings.keys.file, look_at_bus), Turns()
     facts = BusFacts(_partitions(settings, publisher), settings.bus_hours)
     return Litestar(
         [RequestLogController, MediaController, StatusController, HealthController, admin_router(door)],
@@ -66,6 +67,7 @@ def create_app(
             "checks": Provide(lambda: checks, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
             "doctor": Provide(lambda: doctor, sync_to_thread=False),
+            "turns": Provide(lambda: turns, sync_to_thread=False),
         },
         exception_handlers=exception_handlers(door.visitor),
         cors_config=CORSConfig(expose_headers=["ETag", "Retry-After"]),

@@ -31,6 +31,7 @@ class RejectCode(StrEnum):
     TOO_MANY_EVENTS = "too_many_events"
     ROW_REFUSED = "row_refused"
     KILLED_THE_WORKER = "killed_the_worker"
+    CHANGED_AFTER_DELETION = "changed_after_deletion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def decode(delivery: Delivery) -> Accepted | Rejected:
         raise
     except Invalid as error:
         return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, str(error), type(error).__name__)
-    fault = _fault_of(envelope)
+    fault = _fault_of(envelope) or ("The record has no body." if delivery.body is None else None)
     if fault:
         return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, fault)
     try:

@@ -3,27 +3,24 @@
 It means what was accepted before it in its partition and matches when that is folded. What it has deleted no longer
 matches, so a crash costs nothing but the steps to come: they are taken when the batch is read again.
 
-An event that comes late, from the dead letters, is judged by the deletions that were accepted after it, on its record
-as it was at each of them.
+One whose question the store refuses becomes a dead letter. What is noted of it stays, as begun and never as applied: a
+trace that says no more than that it was asked for. Replayed, it is another one, at the place where it is read then.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ledger.blobs import BlobStore
-from ledger.bus import Position
 from ledger.deletion import Deletion, Portion, event_of
 from ledger.errors import LedgerError
 from ledger.failpoints import failpoint
-from ledger.ids import RecordId
 from ledger.patch import EMPTY, Patch
 from ledger.report import Kind
 from ledger.request_log import RowKey
 from ledger.store import DataRefused, RequestLogStore, StoreOverstrained
 from workers.decoding import RejectCode, Rejected
 from workers.folding import Chunk, Price, fold
-from workers.normalising import Normalised, ScopeDeletion, Update
+from workers.normalising import ScopeDeletion
 from workers.retrying import RetryPolicy, retrying
 from workers.writing import Lease, stepping, write
 
@@ -58,58 +55,22 @@ class QuestionRefused(LedgerError):
 
 
 async def delete_scope(scope: ScopeDeletion, lease: Lease, parts: Parts) -> list[Rejected]:
-    """Delete what the scope means here. It is given back when the store refuses the question itself."""
+    """Delete what the scope means here. It is given back, noted as begun, when the store refuses the question."""
     deletion = scope.deletion
     await _note(deletion, lease, parts)
     try:
-        await _delete_all(deletion, Portion(parts.step, partitions=deletion.partitions), lease, parts)
+        await delete_all(deletion, Portion(parts.step, partitions=deletion.partitions), lease, parts)
     except QuestionRefused as refusal:
         return [Rejected(scope.event.delivery, RejectCode.BODY_INVALID, str(refusal), type(refusal).__name__)]
-    await _note_as_applied(deletion, lease, parts)
+    await note_as_applied(deletion, lease, parts)
     return []
 
 
-async def judge_late(reports: Sequence[Normalised], updates: Sequence[Update], lease: Lease, parts: Parts) -> None:
-    """Apply the deletions that were accepted after these events, if any, to the records that the events are of."""
-    late_reports = [report for report in reports if report.event.delivery.replayed_at]
-    late_updates = [update for update in updates if update.event.delivery.replayed_at and not update.patch.deletes]
-    events = [*(report.event for report in late_reports), *(update.event for update in late_updates)]
-    if not events:
-        return
-    projects = {event.envelope.project for event in events}
-    for deletion in _in_order(await retrying(lambda: parts.store.scope_deletions(projects), parts.retry)):
-        concerned = [event for event in events if is_after(deletion, event.position, event.envelope.project)]
-        if not concerned:
-            continue
-        places = {event.position for event in concerned}
-        before = Chunk(
-            [report for report in late_reports if report.event.position in places],
-            [update for update in late_updates if update.event.position in places],
-            until=deletion.position,
-        )
-        await _store(before, lease, parts)
-        ids: set[RecordId] = {event.envelope.record_id for event in concerned}
-        if await _delete_all(deletion, Portion(parts.step, among=ids), lease, parts) and deletion.applied:
-            await _note_as_applied(deletion, lease, parts)
-
-
-def is_after(deletion: Deletion, position: Position, project: str) -> bool:
-    """Whether an event of this place is among those that the deletion judges."""
-    at = deletion.position
-    if deletion.project != project or at.generation < position.generation:
-        return False
-    return at.generation > position.generation or (at.partition == position.partition and at.offset > position.offset)
-
-
-def _in_order(deletions: Sequence[Deletion]) -> list[Deletion]:
-    return sorted(deletions, key=lambda deletion: (deletion.position.generation, deletion.position.offset))
-
-
-async def _delete_all(deletion: Deletion, portion: Portion, lease: Lease, parts: Parts) -> int:
+async def delete_all(deletion: Deletion, portion: Portion, lease: Lease, parts: Parts) -> int:
     """How many records were deleted. Raises `QuestionRefused`."""
     deleted = 0
     while keys := await _matching(deletion, portion, parts):
-        await _store(Chunk(deletes=[_patch_of(deletion, key) for key in keys]), lease, parts)
+        await store_chunk(Chunk(deletes=[patch_of(deletion, key) for key in keys]), lease, parts)
         deleted += len(keys)
         portion = replace(portion, after=keys[-1])
     return deleted
@@ -136,12 +97,14 @@ async def _matching(deletion: Deletion, portion: Portion, parts: Parts) -> list[
         raise QuestionRefused from refusal
 
 
-async def _store(chunk: Chunk, lease: Lease, parts: Parts) -> None:
+async def store_chunk(chunk: Chunk, lease: Lease, parts: Parts) -> None:
+    """Fold and write it. What the store refuses of it is refused again, and given back, when its batch is folded."""
     changes = await retrying(lambda: fold(chunk, parts.store, parts.price), parts.retry)
     await write(changes, lease, parts.store, parts.blobs, parts.retry)
 
 
-def _patch_of(deletion: Deletion, key: RowKey) -> Patch:
+def patch_of(deletion: Deletion, key: RowKey) -> Patch:
+    """The scope's deletion as an event of one of its records."""
     return Patch(
         project=key.project,
         id=key.id,
@@ -161,6 +124,7 @@ async def _note(deletion: Deletion, lease: Lease, parts: Parts) -> None:
     failpoint("B2.deletions")
 
 
-async def _note_as_applied(deletion: Deletion, lease: Lease, parts: Parts) -> None:
+async def note_as_applied(deletion: Deletion, lease: Lease, parts: Parts) -> None:
+    """Note that everything before the deletion is judged, and how many records that took."""
     found = await retrying(lambda: parts.store.deleted_by(deletion), parts.retry)
     await _note(replace(deletion, found=found, applied=True), lease, parts)

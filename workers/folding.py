@@ -8,6 +8,7 @@ A deletion among the events is final: what is left of the record is a tombstone,
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from ledger.bus import Position
@@ -21,7 +22,7 @@ from workers.deriving import Derived
 from workers.media import Blob
 from workers.normalising import Normalised, Update
 from workers.tombstones import is_deleted, tombstone
-from workers.updating import apply, blobs_of, merge, needs_bodies
+from workers.updating import apply, blobs_of, merge, needs_bodies, user_in
 
 MAX_EVENTS_PER_RECORD = 60_000
 """Beyond this an id's updates are dead-lettered: the count in the version must never wrap."""
@@ -34,11 +35,12 @@ Price = Callable[[Derived], RequestLog]
 
 @dataclass(frozen=True, slots=True)
 class FoldedRow:
-    """A row to write, the deliveries of this chunk that it carries, and whether its heavy columns are written too."""
+    """A row to write, and the deliveries of this chunk that it carries."""
 
     row: RequestLog
     carries: tuple[Accepted, ...]
     patches: tuple[Patch, ...] = ()  # of this chunk: voided when the store refuses the row
+    undone: Callable[[], RequestLog] | None = None  # the row with them voided, where its stored bodies are replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Fold:
     blobs: dict[tuple[ProjectId, str], Blob] = field(default_factory=dict)  # by project and hash
     rows: list[FoldedRow] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    users_then: dict[RowKey, str | None] = field(default_factory=dict)  # of rows that are newer than `Chunk.until`
 
 
 def version_of(highest: Position, events: int) -> int:
@@ -77,8 +80,8 @@ async def fold(chunk: Chunk, store: RequestLogStore, price: Price) -> Fold:
     identities = {(patch.project, patch.id) for patch in chunk.deletes}
     identities |= {report.event.identity for report in chunk.reports}
     identities |= {update.event.identity for update in chunk.updates}
-    entries = _by_id(await store.key_entries({identity for identity in identities if is_keyed(identity[1])}))
-    stored = _by_id(await store.patches(identities))
+    entries = by_id(await store.key_entries({identity for identity in identities if is_keyed(identity[1])}))
+    stored = by_id(await store.patches(identities))
     effective = [report for report in _in_order(chunk.reports) if _is_the_record(report.event, entries, folded)]
     carried = _add_patches(chunk, stored, folded)
     known = _Known(entries, stored, chunk.until)
@@ -109,6 +112,20 @@ class _Known:
     def patches_of(self, identity: Identity) -> list[Patch]:
         """All that take part, in the order of acceptance."""
         return [patch for patch in self.patches.get(identity, ()) if self.in_time(patch.position)]
+
+    def user_then(self, row: RequestLog) -> str | None:
+        """Whose the record was at `until` although its row is newer, as its events tell; None where they do not.
+
+        They do not where the first update that names a user came after it, for the create's own is no longer stored.
+        """
+        identity = row.project, row.id
+        entries = self.entries.get(identity)
+        if entries and not self.in_time(entries[0].position):
+            return None  # it was not there
+        then = merge(self.patches_of(identity))
+        if "initiator" in then:
+            return user_in(then)
+        return None if "initiator" in merge(self.patches.get(identity, ())) else row.user_id
 
     def needs_bodies(self, identity: Identity) -> bool:
         """Whether the fold reads or changes the heavy columns of the stored row."""
@@ -284,7 +301,10 @@ async def _fold_rows(
         mine = carried.get(identity, [])
         reported = (base.report.event,) if base.report else ()
         carries = (*reported, *(update.event for update in mine))
-        folded.rows.append(FoldedRow(row, carries, tuple(update.patch for update in mine)))
+        patches = tuple(update.patch for update in mine)
+        replaces_bodies = base.report is None and row.bodies is not None and not row.is_deleted
+        undone = partial(_without, patches, base.row, known, price) if replaces_bodies else None
+        folded.rows.append(FoldedRow(row, carries, patches, undone))
 
 
 def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded: Fold) -> RequestLog | None:
@@ -294,6 +314,7 @@ def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded
         dead = tombstone(base.row.key, patches)
         return _positioned(dead, base.row.position, patches) if known.until is None else None
     if not known.in_time(base.row.position):
+        folded.users_then[base.row.key] = known.user_then(base.row)
         return None
     patches = known.patches_of(identity)
     merged = merge(patches)
@@ -301,6 +322,16 @@ def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded
     for blob in (*(base.report.blobs if base.report else ()), *blobs_of(merged)):
         folded.blobs[identity[0], blob.sha256] = blob
     return _positioned(apply(row, merged, price), base.row.position, patches)
+
+
+def _without(patches: Sequence[Patch], base: RequestLog, known: _Known, price: Price) -> RequestLog:
+    """The stored row once these patches are voided."""
+    refused = {patch.position for patch in patches if not patch.deletes}
+    left = [
+        replace(patch, voidings=patch.voidings + 1) if patch.position in refused else patch
+        for patch in known.patches_of((base.project, base.id))
+    ]
+    return _positioned(apply(base, merge(left), price), base.position, left)
 
 
 async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: RequestLogStore) -> list[RequestLog]:
@@ -322,7 +353,8 @@ def _positioned(row: RequestLog, base: Position, patches: Sequence[Patch]) -> Re
     return replace(row, position=highest, version=version_of(highest, 1 + sum(1 + patch.voidings for patch in patches)))
 
 
-def _by_id(items: Sequence[Stored]) -> dict[Identity, list[Stored]]:
+def by_id(items: Sequence[Stored]) -> dict[Identity, list[Stored]]:
+    """The items of each record, in the order of acceptance."""
     grouped: dict[Identity, list[Stored]] = defaultdict(list)
     for item in sorted(items, key=lambda item: acceptance(item.position)):
         grouped[item.project, item.id].append(item)

@@ -82,12 +82,13 @@ def _update(event: Accepted) -> Update:
 
 
 def _scope_deletion(event: Accepted) -> ScopeDeletion:
+    """One that is replayed means what was accepted before its replay: how things were before is no longer stored."""
     envelope = event.envelope
     scope, what = read_scope(event.body, envelope.project)
     deletion = Deletion(
         envelope.project,
         envelope.event_id,
-        event.position,
+        event.delivery.read_at,
         scope,
         what,
         envelope.accepted_at,

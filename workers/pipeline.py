@@ -17,8 +17,9 @@ from ledger.bus import Delivery, committable, settled_by
 from ledger.failpoints import failpoint
 from ledger.store import RequestLogStore
 from workers.decoding import Rejected
-from workers.deleting import STEP, Parts, delete_scope, judge_late
+from workers.deleting import STEP, Parts, delete_scope
 from workers.folding import Chunk, Fold, Price, fold
+from workers.judging import judge_late
 from workers.normalising import Normalised, Update
 from workers.preparing import Prepared, prepare
 from workers.quarantining import Ceiling, Quarantine
@@ -66,9 +67,9 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
 async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still_ours: Callable[[], bool]) -> Receipt:
     lease = Lease(part, still_ours)
     parts = Parts(deps.store, deps.blobs, deps.price, deps.retry, deps.deleted_at_once)
-    await judge_late(prepared.reports, prepared.updates, lease, parts)
-    changes = await _folded(deps, prepared.reports, prepared.updates)
-    dead = [*prepared.rejected, *changes.rejected]
+    undecided = await judge_late(prepared.reports, prepared.updates, lease, parts)
+    changes = await _folded(deps, prepared.reports, _without(undecided, prepared.updates))
+    dead = [*prepared.rejected, *undecided, *changes.rejected]
     deps.ceiling.check(part, dead)
     refused = await _written(deps, prepared.reports, changes, lease)
     if prepared.scope:
@@ -99,6 +100,11 @@ async def _written(deps: Deps, reports: Sequence[Normalised], changes: Fold, lea
 
 async def _folded(deps: Deps, reports: Sequence[Normalised], updates: Sequence[Update]) -> Fold:
     return await retrying(lambda: fold(Chunk(reports, updates), deps.store, deps.price), deps.retry)
+
+
+def _without(rejected: Sequence[Rejected], updates: Sequence[Update]) -> list[Update]:
+    read_at = {item.delivery.read_at for item in rejected}
+    return [update for update in updates if update.event.delivery.read_at not in read_at]
 
 
 def _refused_with_their_updates(

@@ -53,6 +53,12 @@ def merge(patches: Iterable[Patch]) -> Merged:
     return merged
 
 
+def user_in(merged: Merged) -> str | None:
+    """The user that the fields name, if they name one."""
+    given = merged.get("initiator")
+    return text_or_none(value_of(given.value)) if given else None
+
+
 def check_fields(patch: Patch) -> None:
     """Return when every field can be applied. Raises `Invalid` for what the API refuses."""
     given = _given(patch)

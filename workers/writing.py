@@ -5,6 +5,7 @@ harmless: the batch is read again and the same rows are written again. Rows that
 (and only those) are singled out and given back.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -18,6 +19,8 @@ from ledger.store import DataRefused, RequestLogStore
 from workers.decoding import RejectCode, Rejected
 from workers.folding import Fold, FoldedRow
 from workers.retrying import RetryPolicy, retrying
+
+log = logging.getLogger(__name__)
 
 
 class NoLongerOurs(LedgerError):
@@ -106,6 +109,24 @@ async def _write_rows(rows: Sequence[FoldedRow], lease: Lease, store: RequestLog
     return []
 
 
+async def _restore(folded: FoldedRow, token: str, store: RequestLogStore, step: Step) -> None:
+    """Write the row without its refused updates, newer than the refused body that may stand in the store already.
+
+    Before they are voided: a worker that dies in between comes here again.
+    """
+    if folded.undone is None:
+        return
+    row = folded.undone()
+    token = f"{token}-restored"
+    try:
+        await step(lambda: store.insert_bodies([row], token))
+        failpoint("B2.bodies")
+        await step(lambda: store.insert_rows([row], token))
+    except DataRefused as refusal:
+        what = {"project": row.project, "record": row.id, "why": str(refusal)}
+        log.error("A refused update may have left its texts beside its record; another update cures it.", extra=what)
+
+
 async def _refuse(
     folded: FoldedRow, refusal: DataRefused, token: str, store: RequestLogStore, step: Step
 ) -> list[Rejected]:
@@ -117,6 +138,7 @@ async def _refuse(
         raise refusal
     updates = [patch for patch in folded.patches if not patch.deletes]
     if updates:
+        await _restore(folded, token, store, step)
         voided = [replace(patch, voidings=patch.voidings + 1) for patch in updates]
         times = max(patch.voidings for patch in voided)
         await step(lambda: store.insert_patches(voided, f"{token}-voided-{times}"))

@@ -120,9 +120,9 @@ def _status_within(llmledger: AdminClient, accepted: Mapping[str, Any], seconds:
 def _counted(counted: Mapping[str, Any]) -> str:
     dead = counted["dead_letters"]
     also = (
-        "how many dead letters go with them is not known: there are too many"
+        "how many dead letters is not known, there are too many"
         if dead is None
-        else f"{dead} dead letters"
+        else f"{dead} dead letters go with them"
     )
     return f"{counted['matching']} records of {counted['project']} match; {also}."
 

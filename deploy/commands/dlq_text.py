@@ -62,5 +62,8 @@ def _cell(item: dict[str, Any], name: str) -> str:
 
 def _content(content: dict[str, Any]) -> str:
     text = content["text"] if content["text"] is not None else f"base64: {content['base64']}"
-    cut = text[:_SHOWN_BYTES]
-    return printable(cut) + (f"… ({len(text)} characters; --json shows all)" if len(text) > len(cut) else "")
+    shown = text[:_SHOWN_BYTES]
+    if len(text) == len(shown):
+        return printable(shown)
+    whole = "the first MiB; all of it is in body, compressed" if content.get("cut") else "all"
+    return f"{printable(shown)}… ({len(text)} characters; --json shows {whole})"

@@ -6,8 +6,10 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from deploy.commands.context import json_option, show, tell
+from deploy.commands.printable import printable
 from deploy.commands.reaching import product, product_options
 from ledger.doctor import Finding, Level, warning
 from ledger.doctor import as_json as findings_as_json
@@ -27,7 +29,7 @@ def doctor(deep: bool, as_json: bool, **target: Any) -> None:
         findings = [Finding.from_json(value) for value in answer["findings"]]
         findings += _other_version(findings)
         tell(f"Looked at {llmledger.place}.")
-    show(findings_as_json(findings), as_json, lambda: _text(findings))
+    show(findings_as_json(findings), as_json, lambda: as_text(findings))
     if any(finding.level is Level.PROBLEM for finding in findings):
         sys.exit(1)
 
@@ -41,13 +43,16 @@ def _other_version(findings: list[Finding]) -> list[Finding]:
     return [warning(here.part, f"This command: {here.seen}", "Use the command of the version that runs.")]
 
 
-def _text(findings: list[Finding]) -> str:
+def as_text(findings: list[Finding]) -> str:
+    """A table, as wide as the terminal."""
     console = Console()
     table = Table(box=None, pad_edge=False)
     for name in ("", "Part", "What was seen", "What to do"):
         table.add_column(name, overflow="fold")
     for finding in findings:
-        table.add_row(f"[{_STYLES[finding.level]}]{finding.level}", finding.part, finding.seen, finding.do)
+        level = Text(finding.level, style=_STYLES[finding.level])
+        # as text: what was seen may hold anything, also what would be markup
+        table.add_row(level, *(Text(printable(said)) for said in (finding.part, finding.seen, finding.do)))
     with console.capture() as captured:
         console.print(table)
     return captured.get().rstrip()

@@ -31,8 +31,8 @@ def rows(client: Client, statement: Statement) -> Sequence[Sequence[Any]]:
         return client.query(statement.sql, parameters=dict(statement.values), settings=caps).result_rows
     except DatabaseError as error:
         if error.code in PAST_A_CAP:
-            spent = f"{LOOK_MEMORY_BYTES // 1024**2} MiB of memory" if error.code == 241 else f"{LOOK_SECONDS} s"
-            raise TooCostly(f"It would take more than {spent} (code {error.code}).") from error
+            most = f"{LOOK_SECONDS} s or {LOOK_MEMORY_BYTES // 1024**2} MiB of memory"
+            raise TooCostly(f"It would take more than {most} (code {error.code}).") from error
         raise
 
 

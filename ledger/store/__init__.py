@@ -44,8 +44,11 @@ class RequestLogStore(Protocol):
     async def rows(self, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
         """The current row of each key that has one; deleted rows are not returned."""
 
-    async def scope_deletions(self, of: Collection[ProjectId]) -> list[Deletion]:
-        """Every deletion of these projects by user or by filter, in order of position."""
+    async def scope_deletions(self, of: Collection[ProjectId], after: Collection[Position]) -> list[Deletion]:
+        """The deletions of these projects by user or by filter, in order of position.
+
+        All that stand after one of these places in its partition, or in a later generation; others may be among them.
+        """
 
     async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:
         """The rows that a scope's deletion is about: they match now, and nothing after it has changed them."""

@@ -208,9 +208,9 @@ class ClickHouseStore:
         """The light columns of these rows, after which they are listed; durable on return."""
         await self._insert("request_logs", ROW_COLUMNS, rows, token, lambda row: row.created_at)
 
-    async def scope_deletions(self, of: Collection[ProjectId]) -> list[Deletion]:
-        """Every deletion of these projects by user or by filter, in order of position."""
-        found = await self._asked(deletions.of_scopes(of)) if of else []
+    async def scope_deletions(self, of: Collection[ProjectId], after: Collection[Position]) -> list[Deletion]:
+        """Those by user or by filter that may stand after one of these places, in order of position."""
+        found = await self._asked(deletions.of_scopes(of, after)) if of and after else []
         return sorted(map(deletion_from, found), key=lambda deletion: deletion.position)
 
     async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:

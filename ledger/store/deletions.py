@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from ledger.bus import Position
 from ledger.deletion import Deletion, Portion, Scope, clause
 from ledger.filtering.filters import ID_AS_SHOWN
 from ledger.filtering.reach import Reach
@@ -57,11 +58,17 @@ def deleted_by(deletion: Deletion) -> Statement:
     )
 
 
-def of_scopes(projects: Collection[ProjectId]) -> Statement:
-    """Every deletion of these projects that was by user or by filter."""
+def of_scopes(projects: Collection[ProjectId], after: Collection[Position]) -> Statement:
+    """The deletions of these projects by user or by filter, but for those that stand before all of these places."""
     bound = Bound()
     wanted = bound.value(sorted(projects), "Array(String)")
+    generation = min(place.generation for place in after)
+    here = [place for place in after if place.generation == generation]
+    partitions = bound.value(sorted({place.partition for place in here}), "Array(UInt16)")
+    oldest = bound.value(generation, "UInt8")
+    later = f"partition IN {partitions} AND offset > {bound.value(min(place.offset for place in here), 'UInt64')}"
     return bound.statement(
         f"SELECT {select_list(DELETION_COLUMNS)} FROM request_deletions FINAL WHERE project IN {wanted}"
         f" AND scope != {bound.value(Scope.ID.value, 'String')}"
+        f" AND (generation > {oldest} OR (generation = {oldest} AND {later}))"
     )

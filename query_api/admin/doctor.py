@@ -1,8 +1,7 @@
 """How the installation is, part by part: `GET /api/v1/admin/doctor`, for a key of all projects."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,8 @@ from ledger.doctor.machine import key_file_findings, version_findings
 from ledger.doctor.store import store_findings
 from ledger.filtering.reach import Reach
 from ledger.store.clickhouse import ClickHousePool
+from query_api.admin.dead_letters.finding import waiting_dead_letters
+from query_api.admin.turns import Busy, Turns, busy_answer
 from query_api.errors import NotAdmin
 from query_api.openapi import ADMIN_ERRORS, SECURITY
 
@@ -29,16 +30,21 @@ async def no_bus() -> Sequence[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """Looks at everything that this process can reach."""
+    """Looks at everything that this process can reach, for one caller at a time."""
 
     pool: ClickHousePool
     key_file: Path
     look_at_bus: LookAtBus
+    turns: Turns = field(default_factory=Turns)
 
     async def findings(self, *, everything: bool) -> list[Finding]:
-        """What every part says."""
+        """What every part says. Raises `Busy` while others keep it from looking."""
+        return await self.turns.run(lambda: self._looked(everything))
+
+    async def _looked(self, everything: bool) -> list[Finding]:
         bus = await self.look_at_bus()
-        store = await asyncio.to_thread(store_findings, self.pool, everything=everything)  # also while it is away
+        also = [("dead letters", waiting_dead_letters)]
+        store = await store_findings(self.pool, everything=everything, also=also)  # also while it is away
         return [*version_findings(), *key_file_findings(self.key_file), *bus, *store]
 
 
@@ -52,6 +58,7 @@ class DoctorController(Controller):
     """`/api/v1/admin/doctor`."""
 
     path = "/api/v1/admin/doctor"
+    exception_handlers = {Busy: busy_answer}  # noqa: RUF012 (the framework reads it from the class)
 
     @get(
         security=SECURITY,

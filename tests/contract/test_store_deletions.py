@@ -21,6 +21,7 @@ from tests.support.recording import RememberingStore
 
 SHOP, BANK = ProjectId("shop"), ProjectId("bank")
 EVERYTHING = Portion(1000)
+FROM_THE_START = [Position(0, 0, 0)]
 
 
 @pytest.fixture(params=["remembering", "chdb", pytest.param("clickhouse", marks=pytest.mark.clickhouse)])
@@ -126,13 +127,13 @@ async def test_of_copies_of_a_deletion_that_which_is_further_is_remembered(store
     begun = a_deletion(partitions=12)
     applied = replace(begun, found=3, applied=True)
     await store.insert_deletions([begun], "a")
-    assert await store.scope_deletions([SHOP]) == [begun]
+    assert await store.scope_deletions([SHOP], FROM_THE_START) == [begun]
     await store.insert_deletions([applied], "b")
     await store.insert_deletions([begun], "written again")
-    assert await store.scope_deletions([SHOP]) == [applied]
+    assert await store.scope_deletions([SHOP], FROM_THE_START) == [applied]
     more = replace(applied, found=4)
     await store.insert_deletions([more], "c")
-    assert await store.scope_deletions([SHOP]) == [more]
+    assert await store.scope_deletions([SHOP], FROM_THE_START) == [more]
 
 
 async def test_deletions_by_scope_come_in_the_order_of_their_positions_and_of_these_projects(
@@ -142,8 +143,24 @@ async def test_deletions_by_scope_come_in_the_order_of_their_positions_and_of_th
     mine = [a_deletion(position=place, scope=Scope.FILTER, what='{"status":\t"\\n"}') for place in places]
     by_id = a_deletion(scope=Scope.ID, what=an_id(A_TIME, 1), applied=True, found=1)
     await store.insert_deletions([mine[2], by_id, mine[0], a_deletion(project=BANK), mine[1]], "token")
-    assert await store.scope_deletions([SHOP]) == mine
-    assert await store.scope_deletions([]) == []
+    assert await store.scope_deletions([SHOP], FROM_THE_START) == mine
+    assert await store.scope_deletions([], FROM_THE_START) == []
+
+
+async def test_only_deletions_that_can_stand_after_a_place_are_read(store: RequestLogStore) -> None:
+    places = [Position(1, 0, 9), Position(2, 0, 1), Position(2, 1, 7), Position(3, 2, 0)]
+    await store.insert_deletions([a_deletion(position=place) for place in places], "token")
+
+    async def after(*of: Position) -> list[Position]:
+        return [deletion.position for deletion in await store.scope_deletions([SHOP], of)]
+
+    assert await after(Position(1, 0, 8)) == places
+    assert await after(Position(1, 0, 9)) == places[1:]
+    assert await after(Position(2, 1, 6)) == places[2:]
+    assert await after(Position(2, 1, 7)) == places[3:]
+    assert {places[1], places[3]} <= {*await after(Position(2, 1, 7), Position(2, 0, 0))}
+    assert await after(Position(3, 2, 0)) == []
+    assert await after() == []
 
 
 async def test_what_a_deletion_has_deleted_is_counted_once_each(store: RequestLogStore) -> None:

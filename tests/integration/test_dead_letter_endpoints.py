@@ -1,6 +1,7 @@
 """`/api/v1/admin/dead-letters`: listed, counted, shown and replayed, by whom it may."""
 
 import gzip
+import random
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ledger.bus.memory import MemoryBus
 from ledger.bus.replays import replay_headers
 from ledger.ids import ProjectId
 from ledger.report import Kind
+from query_api.admin.dead_letters.reading import SHOWN_INFLATED_BYTES
 from tests.support.builders import A_TIME, an_id
 from tests.support.events import a_delivery
 from tests.support.query_service import A_NOW, QueryService, query_service
@@ -212,6 +214,36 @@ async def test_what_was_not_there_is_null_and_a_compressed_body_is_shown_inflate
     assert inflated["body_inflated"]["text"] == '{"a":1}'
     assert b64decode(inflated["body"]["base64"]) == compressed.body
     assert unreadable["body_inflated"] is None
+
+
+async def test_of_a_large_body_that_came_compressed_only_the_beginning_is_shown_inflated(operator: Operator) -> None:
+    text = "a" * (SHOWN_INFLATED_BYTES - 1) + "é" * 2  # the cut goes through the first é
+    data = random.Random(7).randbytes(SHOWN_INFLATED_BYTES + 1)
+    bodies = [gzip.compress(text.encode()), gzip.compress(data)]
+    await operator.died(
+        *(
+            Rejected(a_delivery(body, at, content_encoding="gzip"), RejectCode.BODY_INVALID, "")
+            for at, body in enumerate(bodies)
+        )
+    )
+    as_text, as_bytes = [(await operator.get(f"/1-0-{at}")).json() for at in (0, 1)]
+    inflated = as_text["body_inflated"]
+    assert (inflated["text"], inflated["size"], inflated["cut"]) == (text[:-2], len(text.encode()), True)
+    inflated = as_bytes["body_inflated"]
+    assert (b64decode(inflated["base64"]), inflated["text"]) == (data[:-1], None)
+    assert (inflated["size"], inflated["cut"]) == (len(data), True)
+    for content, body in zip((as_text, as_bytes), bodies, strict=True):
+        assert (b64decode(content["body"]["base64"]), content["body"]["cut"]) == (body, False)
+
+
+async def test_what_is_longer_than_a_portion_is_shown_and_replayed_byte_for_byte(operator: Operator) -> None:
+    data = random.Random(8).randbytes(7 * 1024 * 1024 + 1)
+    await operator.died(dead(7, body=data))
+    answer = await operator.get("/1-0-7")
+    assert answer.headers["content-type"] == "application/json"
+    assert b64decode(answer.json()["body"]["base64"], validate=True) == data
+    await operator.replayed()
+    assert operator.bus.records[0].body == data
 
 
 async def test_what_is_not_there_is_not_found_and_no_position_is_refused(operator: Operator) -> None:

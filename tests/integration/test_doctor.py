@@ -5,20 +5,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver import Client
 
 from ledger.bus import Position
-from ledger.doctor import Finding, Level, as_json
+from ledger.clock import system_clock
+from ledger.doctor import Finding, Level, as_json, ok
 from ledger.doctor.bus import kafka_findings
 from ledger.doctor.machine import key_file_findings, version_findings
 from ledger.doctor.store import folder_findings, store_findings
+from ledger.doctor.store_looks import LOOK_MEMORY_BYTES, LOOK_SECONDS, found, one
 from ledger.ids import EventId, ProjectId
 from ledger.patch import KeyEntry
 from ledger.settings import KafkaSection
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
+from query_api.admin.dead_letters.finding import waiting_dead_letters
 from tests.contract.test_store import a_patch
 from tests.support.builders import A_TIME, a_request_log, an_id
+from tests.support.events import a_delivery
 from tests.support.kafka_settings import free_port
 from tests.support.query_service import keys_in
+from workers.decoding import RejectCode, Rejected
+from workers.drivers.dead_letters import TableQuarantine
+
+DEAD_LETTERS = ("dead letters", waiting_dead_letters)
 
 
 @pytest.fixture
@@ -38,26 +47,26 @@ def bad(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level is not Level.OK]
 
 
-def test_a_store_that_is_well_has_nothing_to_do(pool: ClickHousePool) -> None:
-    findings = store_findings(pool)
+async def test_a_store_that_is_well_has_nothing_to_do(pool: ClickHousePool) -> None:
+    findings = await store_findings(pool, also=[DEAD_LETTERS])
     assert bad([finding for finding in findings if not finding.part.startswith("disk ")]) == []
     assert {finding.part for finding in findings} >= {"store", "schema", "clock", "parts", "dead letters", "rows"}
 
 
-def test_a_store_that_is_away_is_one_problem_with_its_remedy() -> None:
+async def test_a_store_that_is_away_is_one_problem_with_its_remedy() -> None:
     pool = ClickHousePool(f"http://127.0.0.1:{free_port()}/default", threads=1)
     try:
-        (finding,) = store_findings(pool)
+        (finding,) = await store_findings(pool, also=[DEAD_LETTERS])
     finally:
         pool.close()
     assert (finding.part, finding.level) == ("store", Level.PROBLEM)
     assert "LLMLEDGER_STORE__DSN" in finding.do
 
 
-def test_a_store_without_tables_needs_the_migrations(chdb_dsn: str) -> None:
+async def test_a_store_without_tables_needs_the_migrations(chdb_dsn: str) -> None:
     pool = ClickHousePool(chdb_dsn, threads=1)
     try:
-        (schema,) = of("schema", store_findings(pool))
+        (schema,) = of("schema", await store_findings(pool))
     finally:
         pool.close()
     assert (schema.level, schema.do) == (Level.PROBLEM, "Run: llmledger migrate")
@@ -67,7 +76,7 @@ async def test_an_id_with_two_rows_is_found(pool: ClickHousePool) -> None:
     store = ClickHouseStore(pool)
     row = a_request_log(project=ProjectId("twice"))
     await store.insert_rows([row, replace(row, created_at=row.created_at + 1)], "twice")
-    (rows,) = of("rows", store_findings(pool, everything=True))
+    (rows,) = of("rows", await store_findings(pool, everything=True))
     assert (rows.level, rows.seen) == (Level.PROBLEM, "1 ids have two rows.")
 
 
@@ -75,8 +84,51 @@ async def test_updates_and_keys_without_a_row_are_found(pool: ClickHousePool) ->
     store, project, id_ = ClickHouseStore(pool), ProjectId("waiting"), an_id(A_TIME, 77)
     await store.insert_patches([a_patch(1, project=project, id=id_, event_id=EventId(an_id(A_TIME, 78)))], "p")
     await store.insert_key_entries([KeyEntry(project, id_, Position(1, 0, 2), A_TIME, "hash")], "k")
-    findings = store_findings(pool, everything=True)
+    await store.insert_rows([a_request_log(project=project, id=an_id(A_TIME, 79))], "another row")
+    findings = await store_findings(pool, everything=True)
     assert [of(part, findings)[0].level for part in ("updates", "idempotency keys")] == [Level.WARNING] * 2
+    assert all("1 " in of(part, findings)[0].seen for part in ("updates", "idempotency keys"))
+    recent = await store_findings(pool)
+    assert of("updates", recent) == of("idempotency keys", recent) == []
+    await store.insert_rows([a_request_log(project=project, id=id_)], "the row")
+    findings = await store_findings(pool, everything=True)
+    assert of("updates", findings) == of("idempotency keys", findings) == []
+
+
+@pytest.mark.parametrize("cap", ["max_memory_usage = 1000000", "max_rows_to_read = 1"])
+async def test_what_costs_too_much_to_look_at_is_told_apart_and_the_rest_is_looked_at(
+    pool: ClickHousePool, cap: str
+) -> None:
+    def costly(client: Client) -> Iterator[Finding]:
+        yield ok("costly", str(one(client, f"SELECT groupArray(number) FROM numbers(1000000) SETTINGS {cap}")))
+
+    findings = await store_findings(pool, also=[("costly", costly)])
+    (finding,) = of("costly", findings)
+    assert finding.level is Level.WARNING
+    assert "Try again" in finding.do
+    assert findings.index(finding) < findings.index(of("rows", findings)[0])
+    assert [finding.level for finding in findings if finding.part in {"store", "rows"}] == [Level.OK] * 2
+
+
+async def test_every_look_is_capped(pool: ClickHousePool) -> None:
+    sql = "SELECT getSetting('max_execution_time'), getSetting('max_memory_usage')"
+    assert await pool.run(lambda client: found(client, sql)) == [(LOOK_SECONDS, LOOK_MEMORY_BYTES)]
+
+
+async def test_dead_letters_are_told_while_they_wait_and_counted_once(pool: ClickHousePool) -> None:
+    quarantine = TableQuarantine(pool, system_clock, "test", "topic")
+    delivery = a_delivery(b"{}", 7)
+    await quarantine.put([Rejected(delivery, RejectCode.BODY_INVALID, "why")])
+    (waiting,) = of("dead letters", await store_findings(pool, also=[DEAD_LETTERS]))
+    assert (waiting.level, waiting.seen) == (Level.WARNING, "1 body_invalid wait.")
+    again = replace(delivery, replays=1, replayed_at=Position(1, 0, 9))
+    await quarantine.put([Rejected(again, RejectCode.ROW_REFUSED, "why")])
+    (waiting,) = of("dead letters", await store_findings(pool, also=[DEAD_LETTERS]))
+    assert waiting.seen == "1 row_refused wait."
+    mark = "INSERT INTO dead_letter_replays VALUES (1, 0, 7, 1, now64(3), 1, 0, 9)"
+    await pool.run(lambda client: client.command(mark))
+    (done,) = of("dead letters", await store_findings(pool, also=[DEAD_LETTERS]))
+    assert done.level is Level.OK
 
 
 @pytest.mark.kafka

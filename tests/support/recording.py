@@ -55,10 +55,11 @@ class RememberingStore:
         found = [self.row(key, with_bodies=with_bodies) for key in keys if key in self.lists]
         return [row for row in found if not row.is_deleted]
 
-    async def scope_deletions(self, of: Collection[ProjectId]) -> list[Deletion]:
-        """Every deletion of these projects by user or by filter, in order of position."""
+    async def scope_deletions(self, of: Collection[ProjectId], after: Collection[Position]) -> list[Deletion]:
+        """The deletions by user or by filter after one of these places, in order of position."""
         found = [item for item in self.deletions.values() if item.project in of and item.scope is not Scope.ID]
-        return sorted(found, key=lambda deletion: deletion.position)
+        later = [item for item in found if any(stands_after(item.position, place) for place in after)]
+        return sorted(later, key=lambda deletion: deletion.position)
 
     async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:
         """The keys that the deletion is about, in their order."""
@@ -153,6 +154,13 @@ class RememberingStore:
                 raise Crash
             self.crash_before -= 1
         self.writes.append(table)
+
+
+def stands_after(position: Position, place: Position) -> bool:
+    """Whether it is of a later generation, or later in the same partition."""
+    if position.generation != place.generation:
+        return position.generation > place.generation
+    return position.partition == place.partition and position.offset > place.offset
 
 
 def place_of(key: RowKey) -> tuple[int, int]:

@@ -186,25 +186,24 @@ class Attempts:
     def _suspected(self, suspects: Sequence[Delivery], deliveries: Sequence[Delivery]) -> Step:
         """A group of one partition's suspects, or one of them."""
         partition = suspects[0].read_at.partition
-        mark = self._closer(self._places[partition])
         mine = [delivery for delivery in suspects if delivery.read_at.partition == partition]
-        size = self.group_records if mark.level is Level.GROUP else 1
-        tried = mine[:size]
+        place = self._places[partition]
+        mark = self._closer(place, mine)
+        tried = mine[: self.group_records if mark.level is Level.GROUP else 1]
         rest = [other for other in deliveries if other not in tried]
         passed = tried[-1].read_at.offset + 1 >= mark.until
         after = {} if passed else {partition: Mark(0, mark.until, mark.level)}
         if mark.level is Level.ALONE and mark.is_used_up:
             return Step(tried, rest, {}, after, kills=True)
-        before = Place(self._places[partition].offset, mark.tried())
-        return Step(tried, rest, {partition: before}, after)
+        return Step(tried, rest, {partition: Place(place.offset, mark.tried())}, after)
 
-    def _closer(self, place: Place) -> Mark:
+    def _closer(self, place: Place, mine: Sequence[Delivery]) -> Mark:
         """The mark, or when it has died often enough at its level, that of the next one. Alone is the last."""
         mark = place.mark
         assert mark is not None
-        group_ends = place.offset + self.group_records
-        if mark.level is Level.TOGETHER and mark.is_used_up and mark.until > group_ends:
+        if mark.level is Level.ALONE or not mark.is_used_up:
+            return mark
+        group_ends = mine[: self.group_records][-1].read_at.offset + 1  # by records: offsets may have gaps
+        if mark.level is Level.TOGETHER and mark.until > group_ends:
             return Mark(0, mark.until, Level.GROUP)
-        if mark.level is not Level.ALONE and mark.is_used_up:
-            return Mark(0, min(mark.until, group_ends), Level.ALONE)
-        return mark
+        return Mark(0, min(mark.until, group_ends), Level.ALONE)

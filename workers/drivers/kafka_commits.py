@@ -73,6 +73,7 @@ class Commits:
         """Where these partitions stand; None for one without a place. Empty once they are no longer ours."""
         wanted = sorted(self.named(partitions))
         while wanted and self.consumer is not None and ours():
+            self.under_way = True
             try:
                 async with asyncio.timeout(self._answer_seconds):
                     found = await self.consumer.places(wanted)
@@ -82,6 +83,8 @@ class Commits:
                 return {
                     at.partition: Place(found[at][0], mark_from(found[at][1])) if at in found else None for at in wanted
                 }
+            finally:
+                self.under_way = False
         return {}
 
     def _offsets(self, places: Mapping[int, Place]) -> dict[TopicPartition, int | tuple[int, str]]:

@@ -34,6 +34,7 @@ SetAside = Callable[[Delivery], Awaitable[None]]
 """Makes a dead letter of a record that has killed the worker again and again. Durable on return."""
 
 _BATCHES_HELD = 2  # reading pauses when this many full batches are buffered or being stored
+_TAKE_BACK_SECONDS = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class Intake:
                 await self.drain()
         except TimeoutError:
             log.warning("Partitions went before what was read from them was stored. It is read again elsewhere.")
-            await self.take_back_marks()
+            await self._take_back_within(_TAKE_BACK_SECONDS)  # the group does not wait much longer
         self._fence()
 
     async def drain(self) -> None:
@@ -254,6 +255,13 @@ class Intake:
     async def take_back_marks(self) -> None:
         """Before leaving in an orderly way: what is being tried has not killed anybody."""
         await self._mark_mine(self._attempts.take_back())
+
+    async def _take_back_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.take_back_marks()
+        except TimeoutError:
+            log.warning("The marks of what was tried stay; they count as a crash.")
 
     async def _mark_mine(self, places: Mapping[int, Place]) -> None:
         await self._commits.once({at: place for at, place in places.items() if at in self._owned})

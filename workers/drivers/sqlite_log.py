@@ -1,6 +1,8 @@
 """The worker of the standalone mode: read the log, process, commit. Stops on the first error; nothing is skipped."""
 
 import asyncio
+import errno
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from workers.retrying import RetryPolicy, retrying
 from workers.vitals import Vitals
 
 PARTITION = 0  # a log has one
+
+log = logging.getLogger(__name__)
 
 Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
 
@@ -124,8 +128,14 @@ class _Storing:
             self._write(step.places(resume_at)[PARTITION])
 
     def _write(self, place: Place) -> None:
-        if self.guard is not None:
+        if self.guard is None:
+            return
+        try:
             self.guard.marks.write(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            log.warning("There is no room for the mark of what is tried.", extra={"error": str(error)})
 
 
 async def _fill(
@@ -136,7 +146,8 @@ async def _fill(
         wait = buffer.seconds_until_ready()
         if wait == 0:
             return
-        reading = asyncio.ensure_future(source.poll(batch.max_rows - len(buffer)))
+        limit = batch.max_rows - len(buffer)
+        reading = asyncio.ensure_future(retrying(lambda: source.poll(limit), RetryPolicy()))  # noqa: B023  used at once
         await asyncio.wait({reading, stopping}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         if not reading.done():
             reading.cancel()

@@ -1,8 +1,8 @@
 """`/api/v1/admin/dead-letters`: translates requests; what is asked is a statement, what is done is a `Replayer`."""
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
-from litestar import Controller, get, post
+from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 
@@ -30,6 +30,7 @@ from query_api.admin.dead_letters.schemas import (
     WholeDeadLetter,
 )
 from query_api.admin.reaching import narrowed
+from query_api.admin.turns import Busy, Turns, busy_answer
 from query_api.errors import BadParameter
 from query_api.openapi import ADMIN_ERRORS, NOT_FOUND, SECURITY
 from query_api.reading import Reader
@@ -54,6 +55,7 @@ class DeadLetterController(Controller):
     """What could not become a row."""
 
     path = "/api/v1/admin/dead-letters"
+    exception_handlers = {Busy: busy_answer}  # noqa: RUF012 (the framework reads it from the class)
 
     @get(security=SECURITY, responses=dict(ADMIN_ERRORS), summary="List dead letters, the latest first")
     async def listing(  # noqa: PLR0913 (they are query parameters)
@@ -106,12 +108,14 @@ class DeadLetterController(Controller):
         position: FromPath[str],
         admin_reach: NamedDependency[SkipValidation[Reach]],
         reader: NamedDependency[SkipValidation[Reader]],
-    ) -> WholeDeadLetter:
-        """All that is kept of it: bytes as text where they are UTF-8, else in base64."""
-        found = await reading.whole(reader, position_of(position), admin_reach)
+        turns: NamedDependency[SkipValidation[Turns]],
+    ) -> Response[WholeDeadLetter]:
+        """All that is kept of it: bytes as text where they are UTF-8, else in base64; one is read at a time."""
+        place = position_of(position)
+        found = await turns.run(lambda: reading.whole(reader, place, admin_reach))
         if found is None:
             raise NotFound
-        return found
+        return Response(cast(Any, found), media_type=MediaType.JSON)  # encoded already
 
     @post(
         "/replay", status_code=200, security=SECURITY, responses=dict(ADMIN_ERRORS), summary="Put them on the bus again"
@@ -124,12 +128,13 @@ class DeadLetterController(Controller):
         pool: NamedDependency[SkipValidation[ClickHousePool]],
         bus: NamedDependency[SkipValidation[Bus]],
         clock: NamedDependency[SkipValidation[Clock]],
+        turns: NamedDependency[SkipValidation[Turns]],
     ) -> ReplayResult:
         """Those that wait, in the order of their acceptance, up to the limit. It is safe to do it again."""
         choice, pace = chosen(data, clock, position=data.position), _pace(data)
         reach = narrowed(admin_reach, choice.project)
         publisher = None if data.dry_run else bus.require()
-        return await Replayer(reader, pool, publisher, clock).replay(choice, reach, pace)
+        return await Replayer(reader, pool, publisher, clock, turns).replay(choice, reach, pace)
 
 
 def _pace(request: ReplayRequest) -> Pace:

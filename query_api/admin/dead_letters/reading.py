@@ -1,6 +1,12 @@
-"""Dead letters out of the store, as values and as they are shown."""
+"""Dead letters out of the store, as values and as they are shown.
 
+One may be as large as a body may: its bytes are decoded, inflated and encoded in a thread, in portions, so that the
+event loop is not kept waiting. Whoever asks for bytes does it in turn: see `query_api.admin.turns`.
+"""
+
+import asyncio
 from base64 import b64decode, b64encode
+from codecs import utf_8_decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +25,9 @@ from query_api.admin.dead_letters import statements
 from query_api.admin.dead_letters.choosing import Choice, Place, State
 from query_api.admin.dead_letters.schemas import Content, DeadLetterSummary, Header, Replay, WholeDeadLetter
 from query_api.reading import Reader
+
+SHOWN_INFLATED_BYTES = 1024 * 1024
+_PORTION = 3 * 1024 * 1024  # of three and of four: such portions of base64 are base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +83,17 @@ async def summaries(reader: Reader, statement: Statement) -> list[Summary]:
 async def original(reader: Reader, position: Position, reach: Reach) -> Original | None:
     """The bytes of the dead letter at this position; None when there is none within reach."""
     found = await reader.rows(statements.whole(position, reach))
-    if not found:
-        return None
-    key, envelope, body, headers = found[0]
-    return Original(_bytes(key), _bytes(envelope), _bytes(body), _headers.decode(headers))
+    return await asyncio.to_thread(_original, found[0]) if found else None
 
 
-async def whole(reader: Reader, position: Position, reach: Reach) -> WholeDeadLetter | None:
-    """All that is kept of it; None when there is none within reach."""
-    choice = Choice(position=position)
-    found = await summaries(reader, statements.page(choice, reach, None, 1))
-    bytes_of_it = await original(reader, position, reach)
-    if not found or bytes_of_it is None:
+async def whole(reader: Reader, position: Position, reach: Reach) -> bytes | None:
+    """All that is kept of it: a `WholeDeadLetter` as JSON; None when there is none within reach."""
+    found = await summaries(reader, statements.page(Choice(position=position), reach, None, 1))
+    packed = await reader.rows(statements.whole(position, reach))
+    if not found or not packed:
         return None
-    values = found[0].values
     replays = await reader.rows(statements.replays(position))
-    return WholeDeadLetter(
-        dead_letter=found[0].shown(),
-        topic=values["topic"] or None,
-        code_version=values["code_version"],
-        key=_content(bytes_of_it.key),
-        envelope=_content(bytes_of_it.envelope),
-        body=_content(bytes_of_it.body),
-        body_inflated=_inflated(bytes_of_it),
-        headers=[Header(name, b64encode(value).decode()) for name, value in bytes_of_it.headers],
-        replays=[Replay(number, time_shown(at), Position(*place).text) for number, at, *place in replays],
-    )
+    return await asyncio.to_thread(_shown_whole, found[0], packed[0], replays)
 
 
 def time_shown(ms: int) -> str:
@@ -117,8 +111,35 @@ def _summary(row: Sequence[Any]) -> Summary:
     return Summary(position, values["replays"], bool(replayed), bool(values["lacks_envelope"]), values)
 
 
+def _original(packed: Sequence[Any]) -> Original:
+    key, envelope, body, headers = packed
+    return Original(_bytes(key), _bytes(envelope), _bytes(body), _headers.decode(headers))
+
+
+def _shown_whole(summary: Summary, packed: Sequence[Any], replays: Sequence[Sequence[Any]]) -> bytes:
+    values, bytes_of_it = summary.values, _original(packed)
+    shown = WholeDeadLetter(
+        dead_letter=summary.shown(),
+        topic=values["topic"] or None,
+        code_version=values["code_version"],
+        key=_content(bytes_of_it.key),
+        envelope=_content(bytes_of_it.envelope),
+        body=_content(bytes_of_it.body),
+        body_inflated=_inflated(bytes_of_it),
+        headers=[Header(name, _base64(value)) for name, value in bytes_of_it.headers],
+        replays=[Replay(number, time_shown(at), Position(*place).text) for number, at, *place in replays],
+    )
+    return msgspec.json.encode(shown)
+
+
 def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text)
+    if text is None:
+        return None
+    return b"".join(b64decode(text[start : start + _PORTION]) for start in range(0, len(text), _PORTION))
+
+
+def _base64(data: bytes) -> str:
+    return "".join(b64encode(data[start : start + _PORTION]).decode() for start in range(0, len(data), _PORTION))
 
 
 def _content(data: bytes | None) -> Content | None:
@@ -127,13 +148,23 @@ def _content(data: bytes | None) -> Content | None:
     try:
         return Content(len(data), data.decode(), None)
     except UnicodeDecodeError:
-        return Content(len(data), None, b64encode(data).decode())
+        return Content(len(data), None, _base64(data))
 
 
 def _inflated(of: Original) -> Content | None:
     """The body as the sender meant it, where it came compressed."""
     try:
         encoding = decode(of.envelope or b"").content_encoding
-        return _content(inflate(of.body or b"", encoding, MAX_BODY_BYTES)) if encoding else None
+        return _beginning(inflate(of.body or b"", encoding, MAX_BODY_BYTES)) if encoding else None
     except Invalid:
         return None
+
+
+def _beginning(data: bytes) -> Content | None:
+    first = data[:SHOWN_INFLATED_BYTES]
+    if len(first) == len(data):
+        return _content(data)
+    try:
+        return Content(len(data), utf_8_decode(first)[0], None, cut=True)  # without a character that was cut in two
+    except UnicodeDecodeError:
+        return Content(len(data), None, _base64(first), cut=True)

@@ -20,6 +20,7 @@ from query_api.admin.dead_letters import statements
 from query_api.admin.dead_letters.choosing import Choice, State
 from query_api.admin.dead_letters.reading import Summary, original, summaries
 from query_api.admin.dead_letters.schemas import ReplayResult, Skipped
+from query_api.admin.turns import Turns
 from query_api.reading import Reader
 
 MARKED_AT_A_TIME = 20
@@ -65,9 +66,10 @@ class Replayer:
     pool: ClickHousePool
     publisher: Publisher | None  # None: for dry runs only
     clock: Clock
+    turns: Turns
 
     async def replay(self, choice: Choice, reach: Reach, pace: Pace) -> ReplayResult:
-        """Replay the waiting ones that are meant, in the order of their acceptance. Raises `BusUnavailable`."""
+        """Replay the waiting ones that are meant, in the order of their acceptance. Raises `BusUnavailable`, `Busy`."""
         waiting = replace(choice, state=State.WAITING)
         matched = await self.reader.count(statements.total(waiting, reach))
         found = await summaries(self.reader, statements.replayable(waiting, reach, pace.max_replays, pace.limit))
@@ -99,7 +101,7 @@ class Replayer:
         return done
 
     async def _publish(self, item: Summary, reach: Reach, skipped: list[Skipped]) -> Position | None:
-        dead = await original(self.reader, item.position, reach)
+        dead = await self.turns.run(lambda: original(self.reader, item.position, reach))
         if dead is None or dead.envelope is None or self.publisher is None:
             skipped.append(Skipped(item.position.text, "It was erased meanwhile."))
             return None

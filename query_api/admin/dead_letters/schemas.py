@@ -33,9 +33,10 @@ class DeadLetterPage(msgspec.Struct, frozen=True):
 class Content(msgspec.Struct, frozen=True):
     """Bytes: as text where they are UTF-8, else in base64."""
 
-    size: int
+    size: int  # of all of them, also where they are cut
     text: str | None
     base64: str | None
+    cut: bool = False  # whether only the beginning is shown
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ class WholeDeadLetter(msgspec.Struct, frozen=True):
     key: Content | None
     envelope: Content | None
     body: Content | None
-    body_inflated: Content | None  # where the body is compressed and can be read
+    body_inflated: Content | None  # where the body is compressed and can be read; at most its first MiB
     headers: list[Header]
     replays: list[Replay]
 

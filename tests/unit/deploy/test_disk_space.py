@@ -10,6 +10,8 @@ from deploy.disk_space import LOOK_EVERY_SECONDS, MIB, DiskSpace, RoomyPublisher
 from ledger.bus import Publisher, Record
 from ledger.bus.memory import MemoryBus
 from ledger.errors import BusUnavailable
+from ledger.report import Kind, encode
+from tests.support.events import an_envelope
 
 A_RECORD = Record(b"key", b"{}", b"body")
 GIB = 1024 * MIB
@@ -54,10 +56,22 @@ async def test_below_the_floor_nothing_is_accepted_until_there_is_room(caplog: p
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
-async def test_what_deletes_is_taken_also_without_room() -> None:
+async def test_what_is_broadcast_deletes_and_is_taken_also_without_room() -> None:
     disk, bus = Disk(free=0), MemoryBus()
     await RoomyPublisher(bus, disk.space).broadcast(A_RECORD)
     assert len(bus.records) == 1
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_of_single_records_those_that_delete_are_taken_without_room(kind: Kind) -> None:
+    disk, bus = Disk(free=0), MemoryBus()
+    publisher, record = RoomyPublisher(bus, disk.space), Record(b"key", encode(an_envelope(kind=kind)), b"{}")
+    if kind.is_deletion:
+        await publisher.publish(record)
+    else:
+        with pytest.raises(BusUnavailable):
+            await publisher.publish(record)
+    assert len(bus.records) == kind.is_deletion
 
 
 def test_the_disk_is_looked_at_once_a_second_at_most() -> None:

@@ -31,11 +31,16 @@ def test_a_valid_record_is_accepted_with_its_place_and_body() -> None:
     assert (outcome.identity, outcome.position, outcome.body) == ((SHOP, AN_ID), Position(1, 0, 7), b'{"a": 1.50}')
 
 
-@pytest.mark.parametrize("body", [b"", None])
-def test_no_body_is_an_empty_object(body: bytes | None) -> None:
-    outcome = decode(replace(a_delivery(), body=body))
+def test_an_empty_body_is_an_empty_object() -> None:
+    outcome = decode(replace(a_delivery(), body=b""))
     assert isinstance(outcome, Accepted)
     assert outcome.body == b"{}"
+
+
+def test_a_record_without_a_body_is_rejected() -> None:
+    outcome = decode(replace(a_delivery(), body=None))
+    assert isinstance(outcome, Rejected)
+    assert outcome.detail == "The record has no body."
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)])

@@ -7,15 +7,17 @@ import msgspec
 import pytest
 
 from ledger.bus import Delivery, Position, Record
-from ledger.deletion import Scope, record_deletion, scope_deletion
+from ledger.bus.broadcasts import partitions_header
+from ledger.deletion import Deletion, Portion, Scope, record_deletion, scope_deletion
 from ledger.ids import EventId, RecordId, keyed_id
-from ledger.request_log import Bodies, RequestLog
-from ledger.store import DataRefused
+from ledger.request_log import Bodies, RequestLog, RowKey
+from ledger.store import DataRefused, StoreOverstrained
 from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.events import SHOP, an_entry, an_update_of
 from tests.support.recording import Crash, RememberingStore
 from tests.support.remembering_worker import Worker, price
 from workers.decoding import RejectCode
+from workers.deleting import STEP, TOLD_AFTER
 from workers.deriving import Derived
 from workers.pipeline import Deps, process
 
@@ -215,3 +217,40 @@ async def test_a_tombstone_of_a_scope_that_is_refused_stops_the_worker() -> None
     worker = Worker(RememberingStore(refuses=lambda row: row.is_deleted))
     with pytest.raises(DataRefused):
         await worker.process(of_user(1, 1, 1), a_scope(2))
+
+
+class Strained(RememberingStore):
+    """A store that has not memory enough for the first looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks_left = looks
+        self.asked: list[tuple[int, bool]] = []
+
+    async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:
+        self.asked.append((portion.limit, portion.sparing))
+        if self.looks_left:
+            self.looks_left -= 1
+            raise StoreOverstrained
+        return await super().matching(deletion, portion)
+
+
+@pytest.mark.parametrize(("looks", "told"), [(1, 0), (TOLD_AFTER - 1, 0), (TOLD_AFTER, 1), (TOLD_AFTER + 20, 21)])
+async def test_a_store_that_is_overstrained_is_asked_for_less_and_it_is_said(
+    looks: int, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Strained(looks)
+    worker = Worker(store)
+    await worker.process(*(of_user(1, number, number) for number in range(3)), of_user(2, 3, 3), a_scope(4))
+    assert seen(worker) == {3}
+    assert store.asked[: looks + 1] == [(max(1, STEP >> failures), failures > 0) for failures in range(looks + 1)]
+    assert store.asked[-1] == (STEP, False)
+    assert [record.levelname for record in caplog.records if "does not get through" in record.message] == (
+        ["ERROR"] * told
+    )
+
+
+async def test_a_scope_remembers_to_how_many_partitions_it_went() -> None:
+    worker = Worker()
+    await worker.process(replace(a_scope(1), headers=(partitions_header(12),)))
+    assert [noted.partitions for noted in worker.store.deletions.values()] == [12]

@@ -1,11 +1,14 @@
 """Rows that the store refuses for what they are: they alone become dead letters, and nothing is lost on the way."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from ledger.bus import Delivery, Position
 from ledger.ids import RecordId, keyed_id
+from ledger.request_log import RequestLog
+from ledger.store import DataRefused
 from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.events import SHOP, an_entry, an_update_of
 from tests.support.recording import Crash, RememberingQuarantine, RememberingStore
@@ -165,3 +168,33 @@ class CrashingQuarantine(RememberingQuarantine):
 
     async def put(self, rejected: object) -> None:
         raise Crash
+
+
+class RefusingRows(RememberingStore):
+    """Refuses light rows only: what comes with them is written by then."""
+
+    async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
+        if any(is_poison(row) for row in rows):
+            raise DataRefused
+        await super().insert_rows(rows, token)
+
+
+@pytest.mark.parametrize("crash_before", [None, 2, 3, 4])
+async def test_the_texts_of_a_refused_update_do_not_stay_beside_its_record(crash_before: int | None) -> None:
+    store = RefusingRows()
+    worker = Worker(store)
+    record_id = an_id(A_TIME, 1)
+    await worker.process(an_entry({"request_data": "old", "description": "fine"}, 10, record_id=record_id))
+    batch = [fine(2, 19), an_update_of(record_id, {"request_data": "NEW", "description": "poison"}, 20), fine(3, 21)]
+    if crash_before is not None:
+        store.crash_before = crash_before + 3  # patches, then the bodies of all and the halves
+        with pytest.raises(Crash):
+            await worker.process(*batch)
+        store.crash_before = None
+    await worker.process(*batch)
+    row = store.visible()[SHOP, record_id]
+    assert worker.dead == {20: RejectCode.ROW_REFUSED}
+    assert (row.description, row.bodies and row.bodies.raw_request) == ("fine", '"old"')
+    await worker.process(an_update_of(record_id, {"initiator": "u"}, 30))
+    after = store.visible()[SHOP, record_id]
+    assert (after.user_id, after.bodies) == ("u", row.bodies)

@@ -8,6 +8,7 @@ import pytest
 
 from ledger.bus import Delivery, Record, committable
 from ledger.bus.memory import MemoryBus
+from ledger.errors import BusUnavailable
 from ledger.settings import BatchSection
 from workers.drivers.sqlite_log import run_log_worker
 from workers.receipts import Receipt
@@ -51,6 +52,14 @@ class WatchedBus(MemoryBus):
     async def commit(self, resume_at: dict[int, int]) -> None:
         await super().commit(resume_at)
         self.progress.set()
+
+    passing_trouble: int = 0  # so many reads find the bus away
+
+    async def poll(self, limit: int) -> Sequence[Delivery]:
+        if self.passing_trouble:
+            self.passing_trouble -= 1
+            raise BusUnavailable
+        return await super().poll(limit)
 
     async def until(self, resume_at: int) -> None:
         """Return once everything before that offset was committed."""
@@ -118,6 +127,15 @@ async def test_nothing_is_committed_before_it_is_stored(worker: Worker) -> None:
     worker.handling.gate.set()
     await worker.bus.until(1)
     await worker.finish(running)
+
+
+async def test_a_log_that_cannot_be_read_for_a_moment_is_read_again(worker: Worker) -> None:
+    worker.bus.passing_trouble = 2
+    await worker.publish(b"a")
+    running = worker.start()
+    await worker.bus.until(1)
+    await worker.finish(running)
+    assert worker.handling.bodies == [b"a"]
 
 
 async def test_an_error_stops_the_worker_and_commits_nothing(worker: Worker) -> None:
