@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -23,6 +24,10 @@ Parameters = Mapping[str, str | int | float | bool]
 
 _TIMEOUT = httpx.Timeout(10.0, read=300.0)
 _STORE_VARIABLE = variable_name("STORE", "dsn")
+
+
+class NotNow(Failed):
+    """The product says that it may be asked again."""
 
 
 class AdminClient(Protocol):
@@ -108,7 +113,8 @@ def _content(answer: httpx.Response, place: str) -> Any:
     if answer.is_success:
         return content
     said = content.get("error") if isinstance(content, dict) else None
-    raise Failed(f"{place} answered {answer.status_code}: {said or 'it did not say why'}")
+    failure = NotNow if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE else Failed
+    raise failure(f"{place} answered {answer.status_code}: {said or 'it did not say why'}")
 
 
 @contextmanager

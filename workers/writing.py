@@ -112,7 +112,8 @@ async def _write_rows(rows: Sequence[FoldedRow], lease: Lease, store: RequestLog
 async def _restore(folded: FoldedRow, token: str, store: RequestLogStore, step: Step) -> None:
     """Write the row without its refused updates, newer than the refused body that may stand in the store already.
 
-    Before they are voided: a worker that dies in between comes here again.
+    Before they are voided: a worker that dies in between comes here again. One that dies between the refused body and
+    this leaves that body, as the one before it is no longer known.
     """
     if folded.undone is None:
         return

@@ -5,15 +5,17 @@ import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import rich_click as click
 
-from deploy.admin_client import AdminClient
+from deploy.admin_client import AdminClient, NotNow
 from deploy.commands.context import Failed, json_option, show, tell
 from deploy.commands.printable import printable_line
 from deploy.commands.reaching import product, product_options
 
 LOOK_EVERY_SECONDS = 0.25
+MOST_TRIES, TRY_AGAIN_SECONDS = 5, 2.0
 
 project_option = click.option("--project", help="Whose records; needed unless the key belongs to one project.")
 
@@ -23,6 +25,7 @@ project_option = click.option("--project", help="Whose records; needed unless th
 @click.option("--user", "user_id", help="Every record of this user that was accepted until now.")
 @click.option("--filter", "filter_text", help="Every record that fulfils this filter (JSON, as in lists) now.")
 @project_option
+@click.option("--idempotency-key", help="Of an earlier try that was not confirmed, so that it is the same deletion.")
 @click.option("--dry-run", is_flag=True, help="Delete nothing: count what is stored and matches.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wait", "wait_seconds", type=click.FloatRange(0), default=0.0, help="Seconds to wait until applied.")
@@ -40,7 +43,8 @@ def delete(
     \b
     llmledger delete --user user:12345 --project acme --dry-run
     llmledger delete --user user:12345 --project acme --wait 60
-    llmledger delete --filter '{"combinator":"and","rules":[{"field":"model","operator":"=","value":"gpt-4o"}]}'
+    llmledger delete --project acme --filter \\
+        '{"combinator":"and","rules":[{"field":"model","operator":"=","value":"gpt-4o"}]}'
     """
     asked = _asked(given["record_id"], given["user_id"], given["filter_text"], given["project"])
     with product(given["url"], given["key"], given["data"]) as llmledger:
@@ -54,7 +58,7 @@ def delete(
                 abort=True,
                 err=True,
             )
-        accepted = llmledger.request("POST", "/api/v1/admin/delete", body=asked)
+        accepted = _accepted(llmledger, asked, given["idempotency_key"] or uuid4().hex)
         runs = not llmledger.place.endswith("nothing runs")
         status = _status_within(llmledger, accepted, wait_seconds if runs else 0)
         show(status, as_json, lambda: _text(status))
@@ -85,6 +89,21 @@ def deletions(
             return
         found = llmledger.request("GET", "/api/v1/admin/deletions", params=params)
         show(found, as_json, lambda: "\n".join(_line(one) for one in found["deletions"]) or "Nothing was deleted.")
+
+
+def _accepted(llmledger: AdminClient, asked: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The deletion, asked for under one key until it is confirmed: some partitions may have it already."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            body = {**asked, "idempotency_key": key}
+            accepted: dict[str, Any] = llmledger.request("POST", "/api/v1/admin/delete", body=body)
+            return accepted
+        except NotNow as error:
+            if tries >= MOST_TRIES:
+                raise Failed(f"{error.message} It may be half done: ask again with --idempotency-key {key}") from error
+            time.sleep(TRY_AGAIN_SECONDS)
 
 
 def _asked(record_id: str | None, user_id: str | None, filter_text: str | None, project: str | None) -> dict[str, Any]:

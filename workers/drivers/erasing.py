@@ -63,7 +63,17 @@ class Eraser:
             log.warning("Erasure waits for mutations that the store has not finished.", extra={"mutations": waiting})
             return []
         pending = await self.pool.run(erasure.applied)
-        return [await self._erase(applied) for applied in pending]
+        states = [await self._erased_or_said(applied) for applied in pending]
+        return [state for state in states if state is not None]
+
+    async def _erased_or_said(self, applied: Applied) -> Erasure | None:
+        """One deletion that does not get through must not keep the others from it."""
+        try:
+            return await self._erase(applied)
+        except LedgerError as error:
+            extra = {"deletion": applied.erasable.event_id, "error": str(error)}
+            log.warning("A deletion's bytes could not be erased, it is tried again.", extra=extra)
+            return None
 
     async def _erase(self, applied: Applied) -> Erasure:
         of = applied.erasable
@@ -73,11 +83,17 @@ class Eraser:
         blanked = await self.pool.run(partial(erasure.blank_patches, of=of))
         rewritten = await self.pool.run(partial(erasure.rewrite, of=of))
         counted = replace(before, dead_letters=before.dead_letters + judged.erased, unread_dead_letters=judged.unread)
-        without_blobs = await self._without_blobs(counted)
-        state = await self._aged(without_blobs, changed=bool(judged.erased or blanked or rewritten))
+        changed = bool(judged.erased or blanked or rewritten)
+        aged = await self._noted(await self._aged(counted, changed=changed), before)
+        without_blobs = await self._without_blobs(aged)  # last: a blob store that refuses keeps nothing else from it
+        state = await self._noted(await self._aged(without_blobs, changed=False), aged)
+        log.info("Erasure.", extra={"deletion": of.event_id, "erased": state.erased_at is not None})
+        return state
+
+    async def _noted(self, state: Erasure, before: Erasure) -> Erasure:
+        """The state, written down as the latest one."""
         state = replace(state, written_at=max(self._now(), before.written_at + 1))
         await self.pool.run(partial(note, erasure=state))
-        log.info("Erasure.", extra={"deletion": of.event_id, "erased": state.erased_at is not None})
         return state
 
     async def _without_blobs(self, state: Erasure) -> Erasure:

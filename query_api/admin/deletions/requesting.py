@@ -32,6 +32,7 @@ class DeleteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     filter: dict[str, Any] | None = None  # as the list's parameter `filter`, as JSON
     project: str | None = None  # for a key of all projects
     dry_run: bool = False  # delete nothing: count what is stored now
+    idempotency_key: str | None = None  # as the header `Idempotency-Key`
 
 
 class DeletionAccepted(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ class DeleteController(Controller):
         if data.dry_run:
             matching, dead_letters = await records_of(asked, reader), await dead_letters_of(asked, reader)
             return Response(DeletionCounted(asked.project, matching, dead_letters), status_code=200)
-        idempotency_key = _idempotency_key(request)
+        idempotency_key = _idempotency_key(request, data)
         now = to_milliseconds(clock())
         event_id = deletion_id(asked, idempotency_key, now, keys.id_secret(asked.project))
         positions = [at.text for at in await _published(asked, event_id, now, idempotency_key, bus)]
@@ -122,8 +123,8 @@ def deletion_id(asked: Asked, idempotency_key: str | None, now: int, secret: byt
     return EventId(keyed_id(named, secret))
 
 
-def _idempotency_key(request: AnyRequest) -> str | None:
-    key = request.headers.get("idempotency-key", "").strip()
+def _idempotency_key(request: AnyRequest, data: DeleteBody) -> str | None:
+    key = (data.idempotency_key or request.headers.get("idempotency-key") or "").strip()
     if len(key) > MAX_KEY_CHARACTERS:
         raise BadParameter("Idempotency-Key", f"is longer than {MAX_KEY_CHARACTERS} characters")
     return key or None

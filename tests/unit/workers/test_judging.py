@@ -85,7 +85,7 @@ async def test_a_record_that_was_the_users_then_is_deleted_although_it_was_chang
         ({"initiator": "ann"}, {"initiator": "eve"}),
     ],
 )
-async def test_a_record_that_was_not_the_users_then_stays(late: dict[str, str], since: dict[str, str]) -> None:
+async def test_a_record_that_was_not_the_users_then_stays(late: dict[str, Any], since: dict[str, Any]) -> None:
     worker = Worker()
     await worker.process(created("zoe", 140), of_user("eve", 160), updated(170, **since))
     await worker.process(replayed(updated(150, **late), 200))

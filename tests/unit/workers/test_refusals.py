@@ -7,6 +7,7 @@ import pytest
 
 from ledger.bus import Delivery, Position
 from ledger.ids import RecordId, keyed_id
+from ledger.patch import Patch
 from ledger.request_log import RequestLog
 from ledger.store import DataRefused
 from tests.support.builders import A_TIME, ID_SECRET, an_id
@@ -171,26 +172,38 @@ class CrashingQuarantine(RememberingQuarantine):
 
 
 class RefusingRows(RememberingStore):
-    """Refuses light rows only: what comes with them is written by then."""
+    """Refuses light rows only: what comes with them is written by then. Dies once before a write of this token."""
+
+    def __init__(self, dies_at: str = "never") -> None:
+        super().__init__()
+        self.dies_at = dies_at
 
     async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
+        self._die_at(token)
         if any(is_poison(row) for row in rows):
             raise DataRefused
         await super().insert_rows(rows, token)
 
+    async def insert_patches(self, patches: Sequence[Patch], token: str) -> None:
+        self._die_at(token)
+        await super().insert_patches(patches, token)
 
-@pytest.mark.parametrize("crash_before", [None, 2, 3, 4])
-async def test_the_texts_of_a_refused_update_do_not_stay_beside_its_record(crash_before: int | None) -> None:
-    store = RefusingRows()
+    def _die_at(self, token: str) -> None:
+        if self.dies_at in token:
+            self.dies_at = "never"
+            raise Crash
+
+
+@pytest.mark.parametrize("dies_at", ["never", "-restored", "-voided"])
+async def test_the_texts_of_a_refused_update_do_not_stay_beside_its_record(dies_at: str) -> None:
+    store = RefusingRows(dies_at)
     worker = Worker(store)
     record_id = an_id(A_TIME, 1)
     await worker.process(an_entry({"request_data": "old", "description": "fine"}, 10, record_id=record_id))
     batch = [fine(2, 19), an_update_of(record_id, {"request_data": "NEW", "description": "poison"}, 20), fine(3, 21)]
-    if crash_before is not None:
-        store.crash_before = crash_before + 3  # patches, then the bodies of all and the halves
+    if dies_at != "never":
         with pytest.raises(Crash):
             await worker.process(*batch)
-        store.crash_before = None
     await worker.process(*batch)
     row = store.visible()[SHOP, record_id]
     assert worker.dead == {20: RejectCode.ROW_REFUSED}
