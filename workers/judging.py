@@ -75,10 +75,8 @@ class _Record:
         return [patch.position for patch in self.patches] + ([self.row.position] if self.row else [])
 
     def is_in_force(self, update: Update) -> bool:
-        """Whether this replay of the update was stored before: it was judged then."""
-        voidings = 2 * update.event.delivery.replays
-        mine = (patch for patch in self.patches if patch.position == update.patch.position)
-        return any(patch.voidings >= voidings and not patch.is_voided for patch in mine)
+        """Whether what the update changes is stored already: as a dead letter it would hold nothing back."""
+        return any(patch.position == update.patch.position and not patch.is_voided for patch in self.patches)
 
     def is_made_by(self, report: Accepted) -> bool:
         """Whether the report is the record, and no retry of it."""

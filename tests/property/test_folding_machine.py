@@ -2,7 +2,8 @@
 dead letters.
 
 Whatever happens, once everything was processed each record is visible once, and is the fold of its accepted events;
-what was deleted is never visible again.
+what was deleted is never visible again, and no record that was a deleted user's at the place of the deletion is visible,
+whatever was replayed when.
 """
 
 import asyncio
@@ -70,7 +71,7 @@ class Event:
     delivery: Delivery
     envelope: Envelope
     body: dict[str, object]
-    held: bool = False  # in the dead letters: its position is not read until it is replayed
+    waiting: Delivery | None = None  # in the dead letters, and not yet replayed
     was_held: bool = False
 
     @property
@@ -92,10 +93,25 @@ class Event:
 
 
 @dataclass
+class Item:
+    """What stands on the bus: an event, where it was accepted or where it was replayed."""
+
+    delivery: Delivery
+    event: Event
+    skipped: bool = False  # it went to the dead letters when it was read first
+
+    @property
+    def place(self) -> int:
+        """Where it is read."""
+        return self.delivery.read_at.offset
+
+
+@dataclass
 class Oracle:
-    """What was accepted, in the order of acceptance."""
+    """What was accepted, in the order of acceptance, and all that is on the bus."""
 
     events: list[Event] = field(default_factory=list)
+    bus: list[Item] = field(default_factory=list)
     plain_ids: list[RecordId] = field(default_factory=list)
 
 
@@ -111,7 +127,7 @@ class FoldingMachine(RuleBasedStateMachine):
         deps.ceiling.min_sample = 10**9
         deps.deleted_at_once = 2
         self.process = partial(process, deps)
-        self.cursor = 0
+        self.cursor = self.reached = 0
         self.versions: dict[Identity, int] = {}
         self.gone: set[Identity] = set()
         self.now = 1_700_000_000_000
@@ -144,12 +160,13 @@ class FoldingMachine(RuleBasedStateMachine):
         event_id = plain_id(self.now, SECRET)
         self._accept(Kind.SCOPE_DELETE, event_id, EventId(event_id), body)
 
-    @precondition(lambda self: self.cursor < len(self.oracle.events))
+    @precondition(lambda self: self.cursor < len(self.oracle.bus))
     @rule(size=st.integers(1, 6), crash_before=CRASHES)
     def process_a_chunk(self, size: int, crash_before: int | None) -> None:
-        end = min(self.cursor + size, len(self.oracle.events))
+        end = min(self.cursor + size, len(self.oracle.bus))
         if self._process(range(self.cursor, end), crash_before):
             self.cursor = end
+            self.reached = max(self.reached, end)
 
     @precondition(lambda self: self.cursor > 0)
     @rule(data=st.data(), crash_before=CRASHES)
@@ -162,17 +179,18 @@ class FoldingMachine(RuleBasedStateMachine):
     def the_bus_is_read_again_from_earlier(self, data: st.DataObject) -> None:
         self.cursor = data.draw(st.integers(0, self.cursor - 1))
 
-    @precondition(lambda self: self.cursor < len(self.oracle.events))
+    @precondition(lambda self: self.cursor == self.reached < len(self.oracle.bus))
     @rule()
     def the_next_event_goes_to_the_dead_letters(self) -> None:
-        self.oracle.events[self.cursor].held = self.oracle.events[self.cursor].was_held = True
-        self.cursor += 1
+        item = self.oracle.bus[self.cursor]
+        item.skipped = item.event.was_held = True
+        item.event.waiting = item.delivery
+        self.cursor = self.reached = self.cursor + 1
 
-    @precondition(lambda self: any(event.held for event in self.oracle.events))
-    @rule(data=st.data(), crash_before=CRASHES)
-    def a_dead_letter_is_replayed(self, data: st.DataObject, crash_before: int | None) -> None:
-        held = [event for event in self.oracle.events if event.held]
-        self._replay(data.draw(st.sampled_from(held)), crash_before)
+    @precondition(lambda self: any(event.waiting for event in self.oracle.events))
+    @rule(data=st.data())
+    def a_dead_letter_is_replayed(self, data: st.DataObject) -> None:
+        self._replay(data.draw(st.sampled_from([event for event in self.oracle.events if event.waiting])))
 
     @invariant()
     def versions_never_go_back(self) -> None:
@@ -196,17 +214,19 @@ class FoldingMachine(RuleBasedStateMachine):
     @invariant()
     def a_deletion_that_was_read_is_in_force(self) -> None:
         visible = self.store.visible()
-        for event in self.oracle.events[: self.cursor]:
-            if event.envelope.kind is Kind.RECORD_DELETE and not event.held:
-                assert event.identity not in visible
+        for item in self.oracle.bus[: self.cursor]:
+            if item.event.envelope.kind is Kind.RECORD_DELETE and not item.skipped:
+                assert item.event.identity not in visible
 
     def teardown(self) -> None:
         if not hasattr(self, "oracle"):
             return
-        for event in self.oracle.events:
-            if event.held:
-                self._replay(event, None)
-        self._process(range(self.cursor, len(self.oracle.events)), None)
+        for _ in range(2):
+            for event in self.oracle.events:
+                if event.waiting:
+                    self._replay(event)
+            self._process(range(self.cursor, len(self.oracle.bus)), None)
+            self.cursor = len(self.oracle.bus)
         self.what_was_deleted_is_never_seen_again()
         visible = self.store.visible()
         expected = self._expected()
@@ -229,25 +249,41 @@ class FoldingMachine(RuleBasedStateMachine):
             created_at=self.now - 1,
             price_version=str(len(self.oracle.events) // 5),
         )
-        position = Position(1, 0, len(self.oracle.events))
+        position = Position(1, 0, len(self.oracle.bus))
         raw = msgspec.json.encode({"id": record_id, "update_data": body} if kind.is_update else body)
         delivery = Delivery(position, bus_key(PROJECT, record_id), encode(envelope), raw)
         self.oracle.events.append(Event(delivery, envelope, body))
+        self.oracle.bus.append(Item(delivery, self.oracle.events[-1]))
 
     def _known_ids(self) -> list[RecordId]:
         return [*self.oracle.plain_ids, keyed_id("a", SECRET), keyed_id("b", SECRET), plain_id(1, SECRET)]
 
-    def _replay(self, event: Event, crash_before: int | None) -> None:
-        """Read behind all that is on the bus, with the place of its acceptance; after a crash, once more."""
-        again = replace(event.delivery, replayed_at=Position(1, 0, 10**6))
-        if not self._stored([again], crash_before):
-            assert self._stored([again], None)
-        event.held = False
+    def _replay(self, event: Event) -> None:
+        """Put behind all that is on the bus, with the place of its acceptance."""
+        assert event.waiting
+        place, replays = Position(1, 0, len(self.oracle.bus)), event.waiting.replays + 1
+        self.oracle.bus.append(Item(replace(event.waiting, replayed_at=place, replays=replays), event))
+        event.waiting = None
 
     def _process(self, offsets: range, crash_before: int | None) -> bool:
         """Whether the chunk was processed; a crash leaves what was written before it."""
-        chunk = [self.oracle.events[at].delivery for at in offsets if not self.oracle.events[at].held]
-        return self._stored(chunk, crash_before)
+        items = [self.oracle.bus[at] for at in offsets if not self.oracle.bus[at].skipped]
+        if not self._stored([item.delivery for item in items], crash_before):
+            return False
+        for item in items:
+            self._look_for_another_death(item)
+        return True
+
+    def _look_for_another_death(self, item: Item) -> None:
+        """An update that could not be judged waits again; after a later replay it counts."""
+        dead = self.quarantine.dead.get(item.delivery.position)
+        if dead is None or dead.code is not RejectCode.CHANGED_AFTER_DELETION:
+            return
+        assert any("filter" in other.event.body and other.place > item.event.at for other in self.oracle.bus)
+        if dead.delivery.replays < item.delivery.replays:
+            del self.quarantine.dead[item.delivery.position]
+        elif not any(other.event is item.event and other.place > item.place for other in self.oracle.bus):
+            item.event.waiting = item.delivery
 
     def _stored(self, chunk: list[Delivery], crash_before: int | None) -> bool:
         self.store.crash_before = crash_before
@@ -262,38 +298,42 @@ class FoldingMachine(RuleBasedStateMachine):
     def _must_be_gone(self, identity: Identity) -> bool:
         """Whether the record is deleted; checks that each scope's deletion took what it means and nothing else."""
         mine = [event for event in self.oracle.events if event.identity == identity]
-        scopes = [event for event in self.oracle.events if event.envelope.kind is Kind.SCOPE_DELETE]
-        taken = [scope for scope in scopes if (identity, scope.delivery.position) in self.store.patched]
+        scopes = [item for item in self.oracle.bus if item.event.envelope.kind is Kind.SCOPE_DELETE and not item.skipped]
+        taken = {item.place for item in scopes if (identity, item.delivery.read_at) in self.store.patched}
         gone = bool(taken) or any(event.envelope.kind is Kind.RECORD_DELETE for event in mine)
-        for scope in scopes:
-            verdict = self._judged(scope, mine)
-            assert verdict is not False or scope not in taken, "it deleted what it does not mean"
+        for item in scopes:
+            verdict = self._judged(item, mine)
+            assert verdict is not False or item.place not in taken, "it deleted what it does not mean"
             assert verdict is not True or gone, "it left what it means"
         return gone
 
-    def _judged(self, scope: Event, mine: list[Event]) -> bool | None:
-        """Whether the scope means the record of these events; None where that hangs on when it was judged."""
-        name, wanted = scope.judged
+    def _judged(self, scope: Item, mine: list[Event]) -> bool | None:
+        """Whether the scope means the record of these events; None where that hangs on when they were known."""
+        name, wanted = scope.event.judged
         reports = [event for event in mine if event.envelope.kind is Kind.LOG_INSERT and self._makes_the_record(event)]
-        if not reports or reports[0].at > scope.at:
+        if not reports or reports[0].at > scope.place:
             return False
         base = {"model": "gpt-4o", **reports[0].body}.get(name)
-        before = [event for event in mine if event.at < scope.at and event.envelope.kind is Kind.LOG_UPDATE]
+        before = [event for event in mine if event.at < scope.place and event.envelope.kind is Kind.LOG_UPDATE]
         values = [event.body[name] for event in before if event.body.get(name) is not None]
-        moved_on = scope.was_held and any(event.at > scope.at for event in mine)
-        if all(value == wanted for value in (base, *values)):
-            return None if moved_on else True
         if all(value != wanted for value in (base, *values)):
             return False
-        if scope.was_held or any(event.was_held for event in mine):
-            return None
+        if all(value == wanted for value in (base, *values)):
+            return True
+        meant = self._folded(name, base, before) == wanted
+        if not any(event.was_held for event in mine) or (meant and name == "initiator"):
+            return meant
+        return None
+
+    def _folded(self, name: str, base: object, updates: list[Event]) -> object:
+        """The field after these updates."""
         seen: set[EventId] = set()
-        for event in before:
+        for event in updates:
             if event.delivery.position in self.quarantine.dead or event.envelope.event_id in seen:
                 continue
             seen.add(event.envelope.event_id)
             base = event.body[name] if event.body.get(name) is not None else base
-        return base == wanted
+        return base
 
     def _makes_the_record(self, event: Event) -> bool:
         first_stored = {entry.position for entry in self.store.entries.values()}
