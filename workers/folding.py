@@ -17,15 +17,13 @@ from ledger.ids import ProjectId, created_at_ms_of, is_keyed
 from ledger.patch import EMPTY, KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey
 from ledger.store import Identity, RequestLogStore
-from workers.decoding import Accepted, RejectCode, Rejected
+from workers.decoding import Accepted, Rejected
 from workers.deriving import Derived
 from workers.media import Blob
 from workers.normalising import Normalised, Update
+from workers.patches import PatchesOfARecord, acceptance, reused
 from workers.tombstones import is_deleted, tombstone
 from workers.updating import apply, blobs_of, merge, needs_bodies, user_in
-
-MAX_EVENTS_PER_RECORD = 60_000
-"""Beyond this an id's updates are dead-lettered: the count in the version must never wrap."""
 
 Stored = TypeVar("Stored", KeyEntry, Patch)
 Event = TypeVar("Event", Normalised, Update)
@@ -88,11 +86,6 @@ async def fold(chunk: Chunk, store: RequestLogStore, price: Price) -> Fold:
     _empty_and_note(known, carried, folded)
     await _fold_rows(effective, carried, known, store, price, folded)
     return folded
-
-
-def acceptance(position: Position) -> tuple[int, int, int]:
-    """The order of acceptance: an id's events share a partition within a generation."""
-    return position.generation, position.offset, position.partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +160,7 @@ def _is_the_record(event: Accepted, entries: dict[Identity, list[KeyEntry]], fol
     if first.position == event.position:
         return True
     if first.body_hash != event.body_hash():
-        folded.rejected.append(_reused(event))
+        folded.rejected.append(reused(event))
     return False
 
 
@@ -176,17 +169,13 @@ def _entry_of(event: Accepted) -> KeyEntry:
     return KeyEntry(project, id_, event.position, event.envelope.created_at, event.body_hash())
 
 
-def _reused(event: Accepted) -> Rejected:
-    return Rejected(event.delivery, RejectCode.KEY_REUSED, "The idempotency key was used before, with another body.")
-
-
 def _add_patches(chunk: Chunk, stored: dict[Identity, list[Patch]], folded: Fold) -> dict[Identity, list[Update]]:
     """Put the chunk's updates among the stored ones; what was added, by id."""
     carried: dict[Identity, list[Update]] = defaultdict(list)
-    of_ids: dict[Identity, _PatchesOfAnId] = {}
+    of_ids: dict[Identity, PatchesOfARecord] = {}
 
-    def patches_of(identity: Identity) -> _PatchesOfAnId:
-        return of_ids.get(identity) or of_ids.setdefault(identity, _PatchesOfAnId(stored.get(identity, ())))
+    def patches_of(identity: Identity) -> PatchesOfARecord:
+        return of_ids.get(identity) or of_ids.setdefault(identity, PatchesOfARecord(stored.get(identity, ())))
 
     for update in _in_order(chunk.updates):
         identity = update.event.identity
@@ -206,56 +195,6 @@ def _add_patches(chunk: Chunk, stored: dict[Identity, list[Patch]], folded: Fold
         carried[identity] += []  # its row is folded
     stored |= {identity: known.in_order() for identity, known in of_ids.items()}
     return carried
-
-
-class _PatchesOfAnId:
-    """Every known patch of one record, found by position and by event."""
-
-    def __init__(self, stored: Sequence[Patch]) -> None:
-        self._by_position = {patch.position: patch for patch in stored}
-        self._first_of_event = {patch.event_id: patch for patch in reversed(stored)}
-
-    def add(self, patch: Patch) -> bool:
-        """Whether the patch is new."""
-        if patch.position in self._by_position:
-            return False
-        self._by_position[patch.position] = patch
-        first = self._first_of_event.setdefault(patch.event_id, patch)
-        if acceptance(patch.position) < acceptance(first.position):
-            self._first_of_event[patch.event_id] = patch
-        return True
-
-    def in_force(self, update: Update) -> tuple[Patch, bool]:
-        """The update's patch as it counts from here on, and whether that has to be written.
-
-        A replay puts a voided patch in force again. Its number says with how many voidings, so that the same replay
-        read again, or the original delivery after it, changes nothing.
-        """
-        stored = self._by_position.get(update.patch.position)
-        patch = replace(update.patch, voidings=2 * update.event.delivery.replays)
-        if stored is not None and stored.voidings >= patch.voidings:
-            return stored, False
-        if not self.add(patch):
-            self._by_position[patch.position] = patch
-        return patch, True
-
-    def in_order(self) -> list[Patch]:
-        """All of them, in the order of acceptance."""
-        return sorted(self._by_position.values(), key=lambda patch: acceptance(patch.position))
-
-    def fault_of(self, update: Update) -> Rejected | None:
-        """Why the update cannot take part, if it cannot."""
-        event, patch = update.event, update.patch
-        if patch.deletes:
-            return None  # takes part always
-        again = self._by_position.get(patch.position)
-        if again is not None and again.is_voided and again.voidings > 2 * event.delivery.replays:
-            return Rejected(event.delivery, RejectCode.ROW_REFUSED, "The row was refused with this update before.")
-        if self._first_of_event.get(patch.event_id, patch).body_hash != patch.body_hash:
-            return _reused(event)
-        if again is None and len(self._by_position) >= MAX_EVENTS_PER_RECORD:
-            return Rejected(event.delivery, RejectCode.TOO_MANY_EVENTS, f"More than {MAX_EVENTS_PER_RECORD} events.")
-        return None
 
 
 def _empty_and_note(known: _Known, carried: Mapping[Identity, list[Update]], folded: Fold) -> None:

@@ -18,8 +18,9 @@ from ledger.request_log import RequestLog, RowKey
 from ledger.store import Identity
 from workers.decoding import Accepted, RejectCode, Rejected
 from workers.deleting import Parts, QuestionRefused, delete_all, note_as_applied, patch_of, store_chunk
-from workers.folding import Chunk, acceptance, by_id, fold
+from workers.folding import Chunk, by_id, fold
 from workers.normalising import Normalised, Update
+from workers.patches import acceptance
 from workers.retrying import retrying
 from workers.tombstones import is_deleted
 from workers.updating import merge, user_in

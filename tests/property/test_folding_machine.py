@@ -2,8 +2,8 @@
 dead letters.
 
 Whatever happens, once everything was processed each record is visible once, and is the fold of its accepted events;
-what was deleted is never visible again, and no record that was a deleted user's at the place of the deletion is visible,
-whatever was replayed when.
+what was deleted is never visible again, and no record that was a deleted user's at the place of the deletion is
+visible, whatever was replayed when.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ledger.bus import Delivery, Position
+from ledger.deletion import Deletion, Portion, Scope
 from ledger.ids import EventId, ProjectId, RecordId, keyed_id, plain_id
 from ledger.report import Envelope, Kind, bus_key, encode
-from ledger.request_log import Bodies, RequestLog
-from ledger.store import Identity
+from ledger.request_log import Bodies, RequestLog, RowKey
+from ledger.store import DataRefused, Identity
 from tests.support.recording import Crash, RememberingBlobs, RememberingQuarantine, RememberingStore
 from workers.decoding import RejectCode
 from workers.deriving import Derived
@@ -64,6 +65,13 @@ def priced(derived: Derived) -> RequestLog:
     return with_cost(replace(derived.row, cost_computed=None if tokens is None else tokens * 100 + version))
 
 
+def judged_by(scope: dict[str, object]) -> tuple[str, object]:
+    """Of a deletion by scope: the field that it looks at, and the value."""
+    if "user_id" in scope:
+        return "initiator", scope["user_id"]
+    return "model", scope["filter"]["rules"][0]["value"]  # type: ignore[index]
+
+
 @dataclass
 class Event:
     """An accepted event, as the oracle remembers it."""
@@ -83,13 +91,6 @@ class Event:
     def at(self) -> int:
         """Its place in the order of acceptance."""
         return self.delivery.position.offset
-
-    @property
-    def judged(self) -> tuple[str, object]:
-        """Of a deletion by scope: the field that it looks at, and the value."""
-        if "user_id" in self.body:
-            return "initiator", self.body["user_id"]
-        return "model", self.body["filter"]["rules"][0]["value"]  # type: ignore[index]
 
 
 @dataclass
@@ -115,13 +116,26 @@ class Oracle:
     plain_ids: list[RecordId] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Doubting(RememberingStore):
+    """Takes no question by filter, or does."""
+
+    refusing: bool = False
+
+    async def matching(self, deletion: Deletion, portion: Portion) -> list[RowKey]:
+        if self.refusing and deletion.scope is Scope.FILTER:
+            raise DataRefused
+        return await RememberingStore.matching(self, deletion, portion)
+
+
 class FoldingMachine(RuleBasedStateMachine):
     """Accepts events, processes chunks in every unlucky way, and compares with a fold written differently."""
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(refusing=st.sampled_from([False, False, False, True]))
+    def start(self, *, refusing: bool = False) -> None:
         self.oracle = Oracle()
-        self.store = RememberingStore()
+        self.store = Doubting(refusing=refusing)
+        self.refused_once = refusing
         self.quarantine = RememberingQuarantine()
         deps = Deps(store=self.store, blobs=RememberingBlobs(), quarantine=self.quarantine, price=priced)
         deps.ceiling.min_sample = 10**9
@@ -187,6 +201,19 @@ class FoldingMachine(RuleBasedStateMachine):
         item.event.waiting = item.delivery
         self.cursor = self.reached = self.cursor + 1
 
+    @precondition(lambda self: self.oracle.plain_ids)
+    @rule(data=st.data(), scope=st.sampled_from(SCOPES), since=BODIES)
+    def an_update_dies_before_the_deletion_that_would_mean_its_record(
+        self, data: st.DataObject, scope: dict[str, object], since: dict[str, object]
+    ) -> None:
+        record_id = data.draw(st.sampled_from(self.oracle.plain_ids))
+        name, wanted = judged_by(scope)
+        self._process_all()
+        self._accept(Kind.LOG_UPDATE, record_id, EventId(plain_id(self.now, SECRET)), {name: wanted})
+        self.the_next_event_goes_to_the_dead_letters()
+        self.delete_by_scope(scope)
+        self._accept(Kind.LOG_UPDATE, record_id, EventId(plain_id(self.now, SECRET)), since)
+
     @precondition(lambda self: any(event.waiting for event in self.oracle.events))
     @rule(data=st.data())
     def a_dead_letter_is_replayed(self, data: st.DataObject) -> None:
@@ -221,12 +248,13 @@ class FoldingMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "oracle"):
             return
+        self._process_all()
+        self.store.refusing = False
         for _ in range(2):
             for event in self.oracle.events:
                 if event.waiting:
                     self._replay(event)
-            self._process(range(self.cursor, len(self.oracle.bus)), None)
-            self.cursor = len(self.oracle.bus)
+            self._process_all()
         self.what_was_deleted_is_never_seen_again()
         visible = self.store.visible()
         expected = self._expected()
@@ -274,9 +302,16 @@ class FoldingMachine(RuleBasedStateMachine):
             self._look_for_another_death(item)
         return True
 
+    def _process_all(self) -> None:
+        assert self._process(range(self.cursor, len(self.oracle.bus)), None)
+        self.cursor = self.reached = len(self.oracle.bus)
+
     def _look_for_another_death(self, item: Item) -> None:
         """An update that could not be judged waits again; after a later replay it counts."""
         dead = self.quarantine.dead.get(item.delivery.position)
+        if item.event.envelope.kind is Kind.SCOPE_DELETE and dead and self.store.refusing:
+            assert dead.code is RejectCode.BODY_INVALID
+            item.skipped, item.event.waiting = True, item.delivery
         if dead is None or dead.code is not RejectCode.CHANGED_AFTER_DELETION:
             return
         assert any("filter" in other.event.body and other.place > item.event.at for other in self.oracle.bus)
@@ -298,18 +333,18 @@ class FoldingMachine(RuleBasedStateMachine):
     def _must_be_gone(self, identity: Identity) -> bool:
         """Whether the record is deleted; checks that each scope's deletion took what it means and nothing else."""
         mine = [event for event in self.oracle.events if event.identity == identity]
-        scopes = [item for item in self.oracle.bus if item.event.envelope.kind is Kind.SCOPE_DELETE and not item.skipped]
+        scopes = [item for item in self.oracle.bus if item.event.envelope.kind is Kind.SCOPE_DELETE]
         taken = {item.place for item in scopes if (identity, item.delivery.read_at) in self.store.patched}
         gone = bool(taken) or any(event.envelope.kind is Kind.RECORD_DELETE for event in mine)
         for item in scopes:
             verdict = self._judged(item, mine)
             assert verdict is not False or item.place not in taken, "it deleted what it does not mean"
-            assert verdict is not True or gone, "it left what it means"
+            assert verdict is not True or gone or item.skipped, "it left what it means"
         return gone
 
     def _judged(self, scope: Item, mine: list[Event]) -> bool | None:
         """Whether the scope means the record of these events; None where that hangs on when they were known."""
-        name, wanted = scope.event.judged
+        name, wanted = judged_by(scope.event.body)
         reports = [event for event in mine if event.envelope.kind is Kind.LOG_INSERT and self._makes_the_record(event)]
         if not reports or reports[0].at > scope.place:
             return False
@@ -319,8 +354,10 @@ class FoldingMachine(RuleBasedStateMachine):
         if all(value != wanted for value in (base, *values)):
             return False
         if all(value == wanted for value in (base, *values)):
-            return True
+            return None if name == "model" and self.refused_once else True
         meant = self._folded(name, base, before) == wanted
+        if name == "model" and self.refused_once:
+            return None
         if not any(event.was_held for event in mine) or (meant and name == "initiator"):
             return meant
         return None

@@ -1,7 +1,8 @@
 """The model of dead letters and their replay: refused updates and creates, crashes, redelivery, zombies, lost marks.
 
 A store that refuses some rows puts their events among the dead letters. Once it takes them, and every dead letter was
-replayed, each record is the fold of all its accepted events, as if nothing had ever been refused.
+replayed, each record is the fold of all its accepted events, as if nothing had ever been refused. A record that is a
+user's in that fold up to the place of a deletion of the user is not visible.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ledger.bus import Delivery, Position
+from ledger.deletion import Scope, scope_deletion
 from ledger.ids import EventId, ProjectId, RecordId, keyed_id, plain_id
 from ledger.report import VERSION, Envelope, Kind, bus_key, encode
 from ledger.request_log import RequestLog
@@ -76,6 +78,7 @@ class ReplayMachine(RuleBasedStateMachine):
         self.process = partial(process, deps)
         self.bus: list[Delivery] = []
         self.accepted: list[Accepted] = []
+        self.deleted: dict[Position, str] = {}
         self.cursor = 0
         self.broken = True
         self.versions: dict[Identity, int] = {}
@@ -94,6 +97,14 @@ class ReplayMachine(RuleBasedStateMachine):
     def update(self, data: st.DataObject, description: str | None, user: str | None) -> None:
         record_id = data.draw(st.sampled_from(sorted({event.record_id for event in self.accepted})))
         self._accept(record_id, {"description": description, "initiator": user}, is_update=True)
+
+    @rule(user=st.sampled_from(["user:1", "user:2"]))
+    def delete_by_user(self, user: str) -> None:
+        self.now += 1
+        record = scope_deletion(PROJECT, EventId(plain_id(self.now, SECRET)), (Scope.USER, user), self.now)
+        place = Position(1, 0, len(self.bus))
+        self.bus.append(Delivery(place, record.key, record.envelope, record.body))
+        self.deleted[place] = user
 
     @precondition(lambda self: self.cursor < len(self.bus))
     @rule(size=st.integers(1, 6), crash_before=CRASHES)
@@ -142,7 +153,11 @@ class ReplayMachine(RuleBasedStateMachine):
             self.cursor = len(self.bus)
         assert {item.code for item in self.dead.waiting().values()} <= {RejectCode.KEY_REUSED}
         visible = {identity: (row.description, row.user_id) for identity, row in self.store.visible().items()}
-        assert visible == self._expected()
+        expected = self._expected(len(self.bus))
+        assert visible.items() <= expected.items()
+        must_go, may_go = self._meant()
+        assert not must_go & visible.keys()
+        assert expected.keys() - visible.keys() <= may_go
 
     def _accept(self, record_id: RecordId, body: dict[str, str | None], *, is_update: bool) -> None:
         self.now += 1
@@ -183,18 +198,31 @@ class ReplayMachine(RuleBasedStateMachine):
     def _refuses(self, row: RequestLog) -> bool:
         return self.broken and row.description == POISON
 
-    def _expected(self) -> dict[Identity, tuple[str | None, str | None]]:
-        """Every record's create (under a key: the first that was stored), then every update over it."""
+    def _meant(self) -> tuple[set[Identity], set[Identity]]:
+        """The records that deletions mean, and those that one may have met when not all of their events were known."""
+        must_go: set[Identity] = set()
+        may_go: set[Identity] = set()
+        for place, user in self.deleted.items():
+            then = self._expected(place.offset)
+            must_go |= {identity for identity, (_, owner) in then.items() if owner == user}
+            for event in self.accepted:
+                if event.position < place and event.body["initiator"] == user:
+                    may_go.add((PROJECT, event.record_id))
+        return must_go, may_go
+
+    def _expected(self, until: int) -> dict[Identity, tuple[str | None, str | None]]:
+        """Every record's create (under a key: the first that was stored), then every update over it, up to a place."""
         first_stored: dict[Identity, Position] = {}
         for (identity, position), _ in sorted(self.store.entries.items(), key=lambda item: item[0][1], reverse=True):
             first_stored[identity] = position
         rows: dict[Identity, dict[str, str | None]] = {}
-        for event in self.accepted:
+        accepted = [event for event in self.accepted if event.position.offset < until]
+        for event in accepted:
             identity = (PROJECT, event.record_id)
             if not event.is_update and first_stored.get(identity, event.position) == event.position:
                 rows[identity] = dict(event.body)
-        for event in self.accepted:
-            if event.is_update:
+        for event in accepted:
+            if event.is_update and (PROJECT, event.record_id) in rows:
                 given = {name: value for name, value in event.body.items() if value is not None}
                 rows[PROJECT, event.record_id].update(given)
         return {identity: (row["description"], row["initiator"]) for identity, row in rows.items()}

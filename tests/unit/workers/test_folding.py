@@ -13,7 +13,8 @@ from tests.support.events import AN_ID, SHOP, an_entry, an_update, an_update_of,
 from tests.support.recording import RememberingStore
 from workers.decoding import RejectCode
 from workers.deriving import Derived
-from workers.folding import MAX_EVENTS_PER_RECORD, Chunk, Fold, acceptance, fold, version_of
+from workers.folding import Chunk, Fold, fold, version_of
+from workers.patches import MAX_EVENTS_PER_RECORD, acceptance
 from workers.preparing import prepare
 from workers.pricing import with_cost
 
