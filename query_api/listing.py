@@ -7,28 +7,28 @@ The documented form always covers all time. Our own form does too unless `from` 
 window.
 """
 
-from ledger.filtering.filters import condition, in_bodies
 from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
 from ledger.ids import to_int
 from ledger.request_log import RowKey
-from query_api.parameters import Conditions, CursorPage, NumberedPage
+from query_api.conditions import Conditions, where
+from query_api.parameters import CursorPage, NumberedPage
 from query_api.reading import KEY_LIST
 
 
 def count(conditions: Conditions, reach: Reach) -> Statement:
     """How many rows there are."""
     bound = Bound()
-    return bound.statement(f"SELECT count() FROM request_logs FINAL WHERE {_where(conditions, reach, bound)}")
+    return bound.statement(f"SELECT count() FROM request_logs FINAL WHERE {where(conditions, reach, bound)}")
 
 
 def numbered(page: NumberedPage, reach: Reach) -> Statement:
     """The keys of one page of the documented form, in order."""
     bound = Bound()
-    where = _where(page.conditions, reach, bound)
+    clause = where(page.conditions, reach, bound)
     way = "ASC" if page.ascending else "DESC"
     return bound.statement(
-        f"SELECT {KEY_LIST} FROM request_logs FINAL WHERE {where}"
+        f"SELECT {KEY_LIST} FROM request_logs FINAL WHERE {clause}"
         f" ORDER BY {page.sort.expression} {way} NULLS LAST, {_ties(reach, way)}"
         f" LIMIT {bound.value(page.size, 'UInt64')} OFFSET {bound.value(page.offset, 'UInt64')}"
     )
@@ -37,35 +37,13 @@ def numbered(page: NumberedPage, reach: Reach) -> Statement:
 def after_cursor(page: CursorPage, reach: Reach) -> Statement:
     """The keys of one page of our own form, newest first, and one more when there is a next page."""
     bound = Bound()
-    where = _where(page.conditions, reach, bound)
+    clause = where(page.conditions, reach, bound)
     if page.after is not None:
-        where += f" AND {_strictly_before(page.after, reach, bound)}"
+        clause += f" AND {_strictly_before(page.after, reach, bound)}"
     return bound.statement(
-        f"SELECT {KEY_LIST} FROM request_logs FINAL WHERE {where}"
+        f"SELECT {KEY_LIST} FROM request_logs FINAL WHERE {clause}"
         f" ORDER BY created_at DESC, {_ties(reach, 'DESC')} LIMIT {bound.value(page.limit + 1, 'UInt64')}"
     )
-
-
-def _where(conditions: Conditions, reach: Reach, bound: Bound) -> str:
-    parts = [reach.clause(bound), "is_deleted = 0"]
-    if conditions.created_from is not None:
-        parts.append(f"created_at >= {bound.time(conditions.created_from)}")
-    if conditions.created_before is not None:
-        parts.append(f"created_at < {bound.time(conditions.created_before)}")
-    if conditions.user_id is not None:
-        parts.append(f"user_id = {bound.value(conditions.user_id, 'String')}")
-    if conditions.search is not None:
-        parts.append(_found(conditions.search, reach, bound))
-    if conditions.filter is not None:
-        parts.append(condition(conditions.filter, reach, bound))
-    return " AND ".join(parts)
-
-
-def _found(search: str, reach: Reach, bound: Bound) -> str:
-    text = bound.value(search, "String")
-    hit = "positionCaseInsensitiveUTF8({}, {}) > 0".format
-    inside = in_bodies(f"{hit('prompt', text)} OR {hit('completion', text)}", reach, bound)
-    return f"({hit('provider_response_id', text)} OR {inside})"
 
 
 def _ties(reach: Reach, way: str) -> str:

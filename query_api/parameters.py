@@ -5,14 +5,16 @@ An empty value counts as absent; of a repeated parameter the first counts; unkno
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from ledger.clock import Clock
-from ledger.filtering.filter_text import MAX_TEXT_BYTES, Group, parse_filter
+from ledger.filtering.filter_text import MAX_TEXT_BYTES, parse_filter
+from ledger.filtering.query_text import parse_query
 from ledger.request_log import RowKey
 from query_api import cursors
+from query_api.conditions import Conditions
 from query_api.errors import BadParameter
 from query_api.instants import bound_ms
 from query_api.sorting import SORTS, Sort
@@ -22,17 +24,6 @@ MAX_LIMIT = 1000
 DOCUMENTED_ONLY = ("sortBy", "sortOrder", "pageSize", "pageNumber", "types")
 
 _DIGITS = re.compile(r"\d{1,15}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """Which rows are meant. All of them must hold."""
-
-    user_id: str | None = None
-    search: str | None = None
-    filter: Group | None = None
-    created_from: int | None = None  # milliseconds since 1970, the first inside
-    created_before: int | None = None  # the first outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +97,27 @@ def _cursor_page(parameters: Given, clock: Clock) -> CursorPage:
             )
     cursor = parameters.get("cursor")
     return CursorPage(
-        conditions=_conditions(
-            parameters,
-            bound_ms("from", parameters.get("from") or None, clock),
-            bound_ms("to", parameters.get("to") or None, clock),
-        ),
+        conditions=conditions_of(parameters, clock),
         after=cursors.decode(cursor) if cursor else None,
         limit=_integer(parameters, "limit", 50, (1, MAX_LIMIT)),
     )
 
 
-def _conditions(parameters: Given, created_from: int | None = None, created_before: int | None = None) -> Conditions:
+def conditions_of(parameters: Given, clock: Clock) -> Conditions:
+    """Which rows are meant, as every endpoint of our own takes it. Raises `BadParameter` or `BadFilter`."""
+    return replace(
+        _conditions(parameters),
+        query=parse_query(_text(parameters, "q")),
+        created_from=bound_ms("from", parameters.get("from") or None, clock),
+        created_before=bound_ms("to", parameters.get("to") or None, clock),
+    )
+
+
+def _conditions(parameters: Given) -> Conditions:
     return Conditions(
         user_id=_text(parameters, "user_id"),
         search=_text(parameters, "search"),
         filter=parse_filter(parameters.get("filter")),
-        created_from=created_from,
-        created_before=created_before,
     )
 
 

@@ -11,7 +11,7 @@ from ledger.ids import ProjectId
 from ledger.request_log import Bodies
 from ledger.settings import QueryCaps
 from query_api import listing
-from query_api.parameters import Conditions
+from query_api.conditions import Conditions
 from query_api.reading import Reader
 from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.chdb_fixtures import with_schema

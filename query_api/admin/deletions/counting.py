@@ -14,8 +14,8 @@ from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId, RecordId, to_int
 from query_api import listing
+from query_api.conditions import Conditions
 from query_api.finding import find
-from query_api.parameters import Conditions
 from query_api.reading import Reader
 
 MOST_DEAD_LETTERS = 1000

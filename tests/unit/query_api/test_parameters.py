@@ -5,8 +5,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from query_api.conditions import Conditions
 from query_api.errors import BadParameter
-from query_api.parameters import Conditions, CursorPage, NumberedPage, Page, given, page_of
+from query_api.parameters import CursorPage, NumberedPage, Page, given, page_of
 from query_api.sorting import SORTS
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)

@@ -1,0 +1,60 @@
+"""Which rows a request is about, as one value, and the same as a condition with bound values.
+
+Every read of many rows goes through here: lists, counts, statistics, the tail, exports. All that is given must hold.
+"""
+
+from dataclasses import dataclass
+
+from ledger.filtering.filter_text import Group
+from ledger.filtering.filters import condition, in_bodies
+from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound
+
+NOT_DELETED = "is_deleted = 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which rows are meant. All of them must hold."""
+
+    user_id: str | None = None
+    search: str | None = None
+    filter: Group | None = None  # the JSON filter
+    query: Group | None = None  # q=
+    created_from: int | None = None  # milliseconds since 1970, the first inside
+    created_before: int | None = None  # the first outside
+
+
+def where(conditions: Conditions, reach: Reach, bound: Bound) -> str:
+    """The condition on rows of `request_logs` as they stand now. Raises `BadFilter`."""
+    return " AND ".join(
+        [reach.clause(bound), NOT_DELETED, *times(conditions, bound), *matching(conditions, reach, bound)]
+    )
+
+
+def times(conditions: Conditions, bound: Bound) -> list[str]:
+    """The bounds in time, as far as they are given."""
+    parts = []
+    if conditions.created_from is not None:
+        parts.append(f"created_at >= {bound.time(conditions.created_from)}")
+    if conditions.created_before is not None:
+        parts.append(f"created_at < {bound.time(conditions.created_before)}")
+    return parts
+
+
+def matching(conditions: Conditions, reach: Reach, bound: Bound) -> list[str]:
+    """What is asked of a row beside whose it is, when it came and that it is there. Raises `BadFilter`."""
+    parts = []
+    if conditions.user_id is not None:
+        parts.append(f"user_id = {bound.value(conditions.user_id, 'String')}")
+    if conditions.search is not None:
+        parts.append(_found(conditions.search, reach, bound))
+    parts += [condition(group, reach, bound) for group in (conditions.filter, conditions.query) if group is not None]
+    return parts
+
+
+def _found(search: str, reach: Reach, bound: Bound) -> str:
+    text = bound.value(search, "String")
+    hit = "positionCaseInsensitiveUTF8({}, {}) > 0".format
+    inside = in_bodies(f"{hit('prompt', text)} OR {hit('completion', text)}", reach, bound)
+    return f"({hit('provider_response_id', text)} OR {inside})"
