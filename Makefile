@@ -3,7 +3,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help install install-dev run test check format lint types locks bench faults kafka clickhouse clean
+.PHONY: help install install-dev run test check format lint types locks bench bench-query faults kafka clickhouse clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ types: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev ## measure ingest, worker and list beside what their parts can do (about 3 minutes)
 	$(BIN)/python -m tests.bench
+
+bench-query: $(VENV)/.installed-dev ## measure reading over ten million rows beside plain SQL (20 GB of disk, an hour)
+	$(BIN)/python -m tests.bench.query --folder .cache/bench-query
 
 faults: $(VENV)/.installed-dev ## kill, stop, starve and cut off the product, and show that nothing is lost (hours)
 	$(BIN)/python -m tests.faults

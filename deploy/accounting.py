@@ -16,8 +16,8 @@ from ledger.ids import RecordId, created_at_ms_of, from_int, is_keyed, to_int
 from ledger.instants import EARLIEST_STORED_MS, LATEST_STORED_MS
 from ledger.report import Envelope, Kind
 from ledger.store import Identity
-from ledger.store.clickhouse import by_project
 from ledger.store.columns import time_text
+from ledger.store.row_reads import by_project
 
 Place = tuple[int, int, int]
 """Generation, partition, offset of an acceptance."""

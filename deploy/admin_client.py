@@ -1,13 +1,13 @@
 """How a command reaches the product: what runs is asked over HTTP, what does not run is opened here and asked the same.
 
-There is one way to do each thing, the admin endpoints of the query service. Where nothing answers HTTP, the same
+There is one way to do each thing, the endpoints of the query service. Where nothing answers HTTP, the same
 service is called inside of this process, over the cluster's store and Kafka, or over a data folder that nobody uses.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +50,40 @@ class Wanted:
     data: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a product answers HTTP, and the key for it."""
+
+    url: str
+    key: str = field(repr=False)
+    trust_env: bool = True  # whether the environment's proxies may see the key
+
+    @contextmanager
+    def open(self) -> Iterator[httpx.Client]:
+        """A client that asks there with this key. Raises `Failed` for what is no address."""
+        try:
+            here = urlsplit(self.url).hostname in {"localhost", "127.0.0.1", "::1"}
+            base = httpx.URL(self.url)
+        except (ValueError, httpx.InvalidURL) as error:
+            raise Failed(f"{self.url} is not an address: {error}. Write it like http://127.0.0.1:8000.") from None
+        if base.scheme not in {"http", "https"} or not base.host:
+            raise Failed(f"{self.url} is not an address. Write it like http://127.0.0.1:8000.")
+        headers = {"Authorization": f"Bearer {self.key}"}
+        trust_env = self.trust_env and not here
+        with httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT, trust_env=trust_env) as client:
+            yield client
+
+
+def address(wanted: Wanted, given: Mapping[str, str], folder: DataFolder) -> Address | None:
+    """Where the product that is meant answers; None when it is not running. Raises `Failed` when that is unclear."""
+    url = wanted.url or (None if wanted.data else given.get("LLMLEDGER_URL"))
+    if url:
+        return Address(url, _key_for(url, wanted.key or given.get("LLMLEDGER_API_KEY")))
+    if folder.is_in_use():
+        return Address(*_running_on(folder), trust_env=False)
+    return None
+
+
 @contextmanager
 def admin_client(wanted: Wanted, given: Mapping[str, str], folder: DataFolder) -> Iterator[AdminClient]:
     """The product that is meant: an address, else what runs on the data folder, else the cluster's store, else the
@@ -58,13 +92,10 @@ def admin_client(wanted: Wanted, given: Mapping[str, str], folder: DataFolder) -
     `given` are the settings. A data folder that was named on the command line is meant, whatever the settings say.
     Raises `Failed` when there is nothing to reach.
     """
-    url = wanted.url or (None if wanted.data else given.get("LLMLEDGER_URL"))
-    if url:
-        with _over_http(url, _key_for(url, wanted.key or given.get("LLMLEDGER_API_KEY"))) as client:
-            yield client
-    elif folder.is_in_use():
-        with _over_http(*_running_on(folder), trust_env=False) as client:  # no proxy is to see the token
-            yield client
+    there = address(wanted, given, folder)
+    if there is not None:
+        with there.open() as client:
+            yield _Over(client, there.url)
     elif _STORE_VARIABLE in given and not wanted.data:
         with over_cluster(given) as answered:
             yield _Here(answered, "the cluster's store")
@@ -117,23 +148,9 @@ def _content(answer: httpx.Response, place: str) -> Any:
     raise failure(f"{place} answered {answer.status_code}: {said or 'it did not say why'}")
 
 
-@contextmanager
-def _over_http(url: str, key: str, *, trust_env: bool = True) -> Iterator[_Over]:
-    try:
-        here = urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
-        base = httpx.URL(url)
-    except (ValueError, httpx.InvalidURL) as error:
-        raise Failed(f"{url} is not an address: {error}. Write it like http://127.0.0.1:8000.") from None
-    if base.scheme not in {"http", "https"} or not base.host:
-        raise Failed(f"{url} is not an address. Write it like http://127.0.0.1:8000.")
-    headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT, trust_env=trust_env and not here) as client:
-        yield _Over(client, url)
-
-
 def _key_for(url: str, key: str | None) -> str:
     if not key:
-        raise Failed(f"There is no key for {url}. Give one with the scope admin: --key or LLMLEDGER_API_KEY.")
+        raise Failed(f"There is no key for {url}. Give one with --key or LLMLEDGER_API_KEY.")
     return key
 
 

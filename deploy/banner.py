@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SAMPLE = (
-    '{"requestedAt":1764000000000,"receivedAt":1764000001500,"statusCode":200,'
+    '{"statusCode":200,'
     '"reqPayload":{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Say hi"}]},'
     '"respPayload":{"model":"gpt-4o-mini","choices":[{"message":{"role":"assistant","content":"Hi!"}}],'
     '"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}}'
@@ -26,6 +26,7 @@ class Banner:
     first_key: str | None
     wanted_port: int
     seconds: float
+    kept: str  # how long calls are kept, in words
     command: str = field(default_factory=lambda: sys.argv[0])
 
     def lines(self) -> Iterator[str]:
@@ -38,6 +39,7 @@ class Banner:
         yield f"  API         {self.url}/schema"
         yield from self._key_lines()
         yield f"  Demo        {self._command('demo')}"
+        yield f"  Keeps       {self.kept}; change it with {self._command('retention', 'set')} --days 90"
         yield "  Ctrl-C to stop; data is kept.  llmledger --help"
 
     def _key_lines(self) -> Iterator[str]:

@@ -17,12 +17,15 @@ from deploy.commands.dlq import dlq
 from deploy.commands.doctor import doctor
 from deploy.commands.keys import keys
 from deploy.commands.operations import config, migrate, topics, version
+from deploy.commands.retention import retention
+from deploy.commands.search import search
 from deploy.commands.services import ingest_api, query_api, workers
+from deploy.commands.tail import tail
 from deploy.event_loop import run
 from deploy.standalone import StandaloneOptions, run_standalone
 from ledger.errors import BusBroken, LedgerError, Misconfigured
 from ledger.failpoints import VARIABLE, arm
-from ledger.settings import BatchSection, QueryCaps, ServerSection, read_section
+from ledger.settings import BatchSection, QueryCaps, RetentionSection, ServerSection, read_section
 from ledger.telemetry import set_up_logging
 
 log = logging.getLogger(__name__)
@@ -66,9 +69,10 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None, acc
         server = read_section(ServerSection, "SERVER", given)
         batch = read_section(BatchSection, "BATCH", given)
         caps = read_section(QueryCaps, "QUERY", given)
+        retention_section = read_section(RetentionSection, "RETENTION", given)
         port_is_given = "LLMLEDGER_SERVER__PORT" in given
         options = StandaloneOptions(
-            folder(data), server.host, server.port, port_is_given, batch, caps, accept_dead_letters
+            folder(data), server.host, server.port, port_is_given, batch, caps, accept_dead_letters, retention_section
         )
         run(run_standalone(options, say=click.echo))
     except Misconfigured as error:
@@ -91,6 +95,8 @@ def _start_standalone(data: Path | None, host: str | None, port: int | None, acc
 
 for command in (
     demo,
+    search,
+    tail,
     delete,
     deletions,
     dlq,
@@ -101,6 +107,7 @@ for command in (
     topics,
     keys,
     doctor,
+    retention,
     config,
     version,
 ):

@@ -11,6 +11,7 @@ import httpx
 
 from deploy.commands.context import Failed
 from deploy.data_folder import DataFolder
+from deploy.retention import installation_of
 from deploy.services import query_settings
 from ledger.blobs.obstore import ObstoreBlobs
 from ledger.bus import Position, Record
@@ -19,7 +20,15 @@ from ledger.bus.sqlite_log import GENERATION, SqliteLog
 from ledger.doctor.bus import kafka_findings, log_findings
 from ledger.errors import BusUnavailable, LedgerError
 from ledger.keys import KeyRing, new_start_token
-from ledger.settings import BlobsSection, KafkaSection, KeysSection, QueryCaps, StoreSection, read_section
+from ledger.settings import (
+    BlobsSection,
+    KafkaSection,
+    KeysSection,
+    QueryCaps,
+    RetentionSection,
+    StoreSection,
+    read_section,
+)
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.migrations import available, drive, migrate
 from query_api.admin.doctor import no_bus
@@ -97,6 +106,7 @@ async def _folder(folder: DataFolder, given: Mapping[str, str]) -> AsyncIterator
         keys=KeysSection(folder.keys),
         blobs=BlobsSection(folder.blobs_url),
         caps=read_section(QueryCaps, "QUERY", given),
+        installation=installation_of(read_section(RetentionSection, "RETENTION", given), folder.root),
     )
     bus = SqliteLog(folder.log)  # from here on the folder is ours
     try:

@@ -38,6 +38,7 @@ from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
 from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.kafka import Safeguards, run_kafka_worker
+from workers.drivers.retaining import Retainer, run_retaining
 from workers.killers import set_aside
 from workers.pipeline import process
 from workers.retrying import RetryPolicy
@@ -139,7 +140,10 @@ async def run_workers(
     health = asyncio.create_task(serve(worker_health(vitals), listener, http_stop, drain_seconds=1))
     eraser = Eraser(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock)
     erasing = asyncio.create_task(run_erasing(eraser, lambda: 0 in vitals.owned, stop))
-    erasing.add_done_callback(lambda _: stop.set())
+    retainer = Retainer(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock)
+    retaining = asyncio.create_task(run_retaining(retainer, lambda: 0 in vitals.owned, stop))
+    for part in (erasing, retaining):
+        part.add_done_callback(lambda _: stop.set())
     try:
         deps = cluster_deps(pool, settings.blobs.url, settings.bus.topic)
         deps.ceiling.accepted = accept_dead_letters
@@ -155,13 +159,15 @@ async def run_workers(
     finally:
         http_stop.set()
         erasing.cancel()
+        retaining.cancel()
         with suppress(asyncio.CancelledError):
             await health
-        await asyncio.wait({erasing})
+        await asyncio.wait({erasing, retaining})
         pool.close_within(END_SECONDS)
         erasing_pool.close_within(ERASING_END_SECONDS)
-    if not erasing.cancelled():
-        erasing.result()
+    for part in (erasing, retaining):
+        if not part.cancelled():
+            part.result()
 
 
 def worker_health(vitals: Vitals) -> Dispatcher:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from deploy.data_folder import DataFolder
 from deploy.disk_space import DiskSpace, RoomyPublisher, watch_parts
 from deploy.http_server import bind, serve
 from deploy.rebuilding import rebuild_from_log
+from deploy.retention import installation_of, words
 from deploy.routes import standalone_app
 from deploy.signals import stop_on_signals
 from ingest_api.app import create_app as create_ingest_app
@@ -35,11 +36,13 @@ from ledger.doctor.bus import log_findings
 from ledger.errors import BusUnavailable, Misconfigured
 from ledger.keys import KeyRing, new_start_token
 from ledger.prices.book import current_version
+from ledger.retention import Installation
 from ledger.settings import (
     BatchSection,
     BlobsSection,
     KeysSection,
     QueryCaps,
+    RetentionSection,
     ServerSection,
     SqliteLogSection,
     StoreSection,
@@ -51,6 +54,7 @@ from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
 from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.mark_file import MarkFile
+from workers.drivers.retaining import Retainer, run_retaining
 from workers.drivers.sqlite_log import Guard, run_log_worker
 from workers.killers import set_aside
 from workers.pipeline import Deps, process
@@ -80,6 +84,12 @@ class StandaloneOptions:
     batch: BatchSection
     caps: QueryCaps
     accept_dead_letters: int = 0  # so many pass without being taken for a fault of this program
+    retention: RetentionSection = field(default_factory=RetentionSection)
+
+    @property
+    def installation(self) -> Installation:
+        """What is kept where nothing else was set. The data folder has to be there."""
+        return installation_of(self.retention, self.data.root)
 
 
 Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
@@ -122,7 +132,8 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
             parts = _Parts(
                 making, bus, space, writing, reading, erasing, KeyRing(data.keys, start_token=token), Vitals()
             )
-            banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started)
+            kept = words(options.installation)
+            banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started, kept)
             data.announce(_url_from_here(listener), token)
             for line in banner.lines():
                 say(line)
@@ -167,6 +178,7 @@ class _Parts:
             blobs=BlobsSection(data.blobs_url),
             server=server,
             caps=options.caps,
+            installation=options.installation,
         )
         publisher = RoomyPublisher(self.bus, self.space)
         ingest = create_ingest_app(
@@ -187,6 +199,11 @@ class _Parts:
     def eraser(self, data: DataFolder) -> Eraser:
         """Erases what was deleted: the log has one partition, and this process owns it."""
         return Eraser(self.erasing, ObstoreBlobs(data.blobs_url), system_clock)
+
+    def retainer(self, options: "StandaloneOptions") -> Retainer:
+        """Deletes what is no longer kept. It takes turns with the eraser, whose pool it uses."""
+        blobs = ObstoreBlobs(options.data.blobs_url)
+        return Retainer(self.erasing, blobs, system_clock, options.installation)
 
     def health(self) -> Mapping[str, str]:
         """What the health page says."""
@@ -237,6 +254,7 @@ async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket
         _ending(_prune(parts.bus), stop),
         _ending(watch_parts(parts.space, parts.reading), stop),
         _ending(run_erasing(parts.eraser(options.data), lambda: True, stop), stop),
+        _ending(run_retaining(parts.retainer(options), lambda: True, stop), stop),
         _ending(parts.bus.until_broken(), stop, worker_stop),
     }
     try:

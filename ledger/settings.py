@@ -64,11 +64,13 @@ class BatchSection:
 
 @dataclass(frozen=True, slots=True)
 class QueryCaps:
-    """`LLMLEDGER_QUERY__…`: what one statement may take. Beyond it: 422 with advice, never a shorter list."""
+    """`LLMLEDGER_QUERY__…`: what one question may take. Beyond it: 422 with advice, never a shorter list."""
 
-    max_seconds: int = 20
-    max_memory_bytes: int = 2 * 1024**3
-    max_answer_bytes: int = 256 * 1024**2  # bodies of one answer, together
+    max_seconds: int = 20  # all statements of one request together; of one page, where an answer is sent page by page
+    max_memory_bytes: int = 2 * 1024**3  # one statement
+    max_rows: int = 1_000_000  # that one statement hands over
+    max_answer_bytes: int = 256 * 1024**2  # bodies of one answer, together; and what one statement hands over
+    max_waiting: int = 64  # statements of one project that wait for their turn; beyond it: 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,14 @@ class ServerSection:
     port: int = 8000
 
 
+@dataclass(frozen=True, slots=True)
+class RetentionSection:
+    """`LLMLEDGER_RETENTION__…`: what the standalone keeps. A cluster keeps everything until something is set."""
+
+    days: int | None = 365  # until a default is set with `llmledger retention set`; or `forever`
+    max_gb: float | None = None  # of the store's folder (10^9 bytes); None: half of the disk
+
+
 PREFIX = "LLMLEDGER_"
 
 S = TypeVar("S")
@@ -103,7 +113,20 @@ _LEAST = {
 }
 _MOST = 2**40
 
-_CONVERSIONS: Mapping[Any, Callable[[str], object]] = {int: int, float: float, Path: Path}
+FOREVER = "forever"
+
+
+def _days(text: str) -> int | None:
+    return None if text.strip().lower() == FOREVER else int(text)
+
+
+_CONVERSIONS: Mapping[Any, Callable[[str], object]] = {
+    int: int,
+    float: float,
+    Path: Path,
+    int | None: _days,
+    float | None: float,
+}
 
 
 def read_section(section: type[S], name: str, values: Mapping[str, str], **defaults: object) -> S:
@@ -148,6 +171,7 @@ SECTIONS: Mapping[str, type] = {
     "QUERY": QueryCaps,
     "BLOBS": BlobsSection,
     "SERVER": ServerSection,
+    "RETENTION": RetentionSection,
 }
 """Every section that is read from variables, by the name in them."""
 

@@ -20,14 +20,22 @@ from query_api.admin.deletions.reporting import BusFacts
 from query_api.admin.doctor import Doctor, LookAtBus, no_bus
 from query_api.admin.door import admin_router
 from query_api.admin.turns import Turns
+from query_api.aggregates.aggregates import Aggregates
+from query_api.aggregates.controllers import StatisticsController
 from query_api.auth import Doorkeeper
 from query_api.errors import exception_handlers
+from query_api.export.controller import ExportController
+from query_api.export.places import Places
+from query_api.hang_ups import HangUps
 from query_api.health import Checks, HealthController
 from query_api.media import MediaController
+from query_api.readers import Readers
 from query_api.reading import Reader
 from query_api.request_logs import RequestLogController
+from query_api.retention_book import RetentionBook
 from query_api.settings import QuerySettings
 from query_api.status import Progress, StatusController
+from query_api.tail.controller import TailController, Tails
 
 
 def create_app(
@@ -44,29 +52,48 @@ def create_app(
 
     Whoever runs it puts an event in `app.state.stopping`: once that is set, who waits for a report is answered at once.
     """
-    door = Doorkeeper(keys)
-    reader, bus = Reader(pool, settings.caps), Bus(publisher)
-    checks, progress = Checks(reader, keys, settings.readiness_seconds), Progress(reader)
-    doctor, turns = Doctor(pool, settings.keys.file, look_at_bus), Turns()
+    book = RetentionBook(pool.aside(), settings.installation, clock)
+    door = Doorkeeper(keys, book)
+    readers, bus = Readers(pool, settings.caps), Bus(publisher)
+    checks = Checks(Reader(pool.aside(), settings.caps), keys, settings.readiness_seconds)
+    progress = Progress(readers.of_service())
+    tails = Tails(readers.of_service(), door, settings.tail, clock)
+    export_places = Places()
+    aggregates = Aggregates(clock)
+    doctor, turns = Doctor(pool, settings.keys.file, look_at_bus, settings.installation, clock), Turns()
     facts = BusFacts(_partitions(settings, publisher), settings.bus_hours)
     return Litestar(
-        [RequestLogController, MediaController, StatusController, HealthController, admin_router(door)],
+        [
+            RequestLogController,
+            TailController,
+            ExportController,
+            StatisticsController,
+            MediaController,
+            StatusController,
+            HealthController,
+            admin_router(door),
+        ],
+        middleware=[HangUps],
         lifespan=[_opening(publisher)],
         state=State({"stopping": asyncio.Event()}),
         dependencies={
-            "reach": Provide(door.reach, sync_to_thread=False),
+            "reach": Provide(door.reach_now),
             "admin_reach": Provide(door.admin_reach, sync_to_thread=False),
             "caller": Provide(door.caller, sync_to_thread=False),
-            "reader": Provide(lambda: reader, sync_to_thread=False),
+            "reader": Provide(readers.of_caller, sync_to_thread=False),
             "pool": Provide(lambda: pool, sync_to_thread=False),
             "bus_facts": Provide(lambda: facts, sync_to_thread=False),
             "keys": Provide(lambda: keys, sync_to_thread=False),
             "bus": Provide(lambda: bus, sync_to_thread=False),
             "blobs": Provide(lambda: blobs, sync_to_thread=False),
+            "aggregates": Provide(lambda: aggregates, sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
             "checks": Provide(lambda: checks, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
+            "retention_book": Provide(lambda: book, sync_to_thread=False),
             "doctor": Provide(lambda: doctor, sync_to_thread=False),
+            "export_places": Provide(lambda: export_places, sync_to_thread=False),
+            "tails": Provide(lambda: tails, sync_to_thread=False),
             "turns": Provide(lambda: turns, sync_to_thread=False),
         },
         exception_handlers=exception_handlers(door.visitor),

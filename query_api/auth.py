@@ -1,9 +1,11 @@
-"""API key → reach: which projects the request may read. The key goes no further than this file."""
+"""API key → reach: which projects the request may read, and from when on. The key goes no further than this file."""
 
 from ledger.errors import MissingKey, MissingScope, UnknownKey
 from ledger.filtering.reach import Reach
+from ledger.ids import ProjectId
 from ledger.keys import ALL_PROJECTS, KeyRing, Principal, Scope
 from query_api.errors import AnyConnection, AnyRequest, NotAdmin
+from query_api.retention_book import RetentionBook
 
 _PREFIX = "bearer "
 
@@ -11,8 +13,9 @@ _PREFIX = "bearer "
 class Doorkeeper:
     """Reads the key of `Authorization` (with or without `Bearer `), else of `x-api-key`."""
 
-    def __init__(self, keys: KeyRing) -> None:
+    def __init__(self, keys: KeyRing, book: RetentionBook) -> None:
         self._keys = keys
+        self._book = book
 
     def caller(self, request: AnyConnection) -> Principal:
         """Whose key the request carries, whatever it may do. Raises `Refused`."""
@@ -24,12 +27,24 @@ class Doorkeeper:
             raise UnknownKey
         return principal
 
+    async def reach_now(self, request: AnyRequest) -> Reach:
+        """What this request may read, of what is kept by now. Raises `Refused`.
+
+        Before that is known, asking the reach what it means raises `Unavailable`: a request that is wrong is told so.
+        """
+        self._reader_of(request)
+        await self._book.look()
+        return self.reach(request)
+
     def reach(self, request: AnyRequest) -> Reach:
-        """What this request may read. Raises `Refused`."""
+        """The same with what was last known to be kept."""
+        return Reach(_project_of(self._reader_of(request)), self._book.retained())
+
+    def _reader_of(self, request: AnyRequest) -> Principal:
         principal = self.caller(request)
         if not may_read(principal):
             raise MissingScope
-        return _reach_of(principal)
+        return principal
 
     def visitor(self, request: AnyRequest) -> Principal:
         """Whose key it is, if anything here can be asked with it. Raises `Refused`."""
@@ -39,15 +54,18 @@ class Doorkeeper:
         return principal
 
     def admin_reach(self, request: AnyConnection) -> Reach:
-        """What this request may act on: the key's own project, all for a key of all projects. Raises `Refused`."""
+        """What this request may act on: the key's own project, all for a key of all projects. Raises `Refused`.
+
+        Everything that is stored: a deletion takes what is hidden for its age as well.
+        """
         principal = self.caller(request)
         if not principal.may(Scope.ADMIN):
             raise NotAdmin
-        return _reach_of(principal)
+        return Reach(_project_of(principal))
 
 
-def _reach_of(principal: Principal) -> Reach:
-    return Reach(None if principal.project == ALL_PROJECTS else principal.project)
+def _project_of(principal: Principal) -> ProjectId | None:
+    return None if principal.project == ALL_PROJECTS else principal.project
 
 
 def may_read(principal: Principal) -> bool:

@@ -9,8 +9,11 @@ from ledger.filtering.filter_text import Group
 from ledger.filtering.filters import condition, in_bodies
 from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound
+from ledger.filtering.texts import BOTH_SIDES, found_in
 
 NOT_DELETED = "is_deleted = 0"
+BODIES = "request_bodies"
+"""The table's name: in a condition it can only come from us, for values are bound and never part of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,12 @@ def matching(conditions: Conditions, reach: Reach, bound: Bound) -> list[str]:
     return parts
 
 
+def looks_into_bodies(conditions: Conditions) -> bool:
+    """Whether the rows alone do not say which of them match."""
+    bound = Bound()
+    return any(BODIES in part for part in matching(conditions, Reach(None), bound))
+
+
 def _found(search: str, reach: Reach, bound: Bound) -> str:
-    text = bound.value(search, "String")
-    hit = "positionCaseInsensitiveUTF8({}, {}) > 0".format
-    inside = in_bodies(f"{hit('prompt', text)} OR {hit('completion', text)}", reach, bound)
-    return f"({hit('provider_response_id', text)} OR {inside})"
+    in_the_id = f"positionCaseInsensitiveUTF8(provider_response_id, {bound.value(search, 'String')}) > 0"
+    return f"({in_the_id} OR {in_bodies(found_in(search, BOTH_SIDES, bound), reach, bound)})"

@@ -18,6 +18,7 @@ from litestar.status_codes import (
     HTTP_404_NOT_FOUND,
     HTTP_405_METHOD_NOT_ALLOWED,
     HTTP_422_UNPROCESSABLE_ENTITY,
+    HTTP_429_TOO_MANY_REQUESTS,
     HTTP_500_INTERNAL_SERVER_ERROR,
     HTTP_503_SERVICE_UNAVAILABLE,
 )
@@ -58,6 +59,10 @@ class TooExpensive(LedgerError):
     """The answer would cost more than one question may."""
 
 
+class TooBusy(LedgerError):
+    """Too many questions of this project are waiting for their turn: ask fewer at once, and retry."""
+
+
 class NotAdmin(MissingScope):
     """This needs a key with the scope admin."""
 
@@ -96,6 +101,7 @@ def exception_handlers(check_key: Callable[[AnyRequest], object]) -> Handlers:
         Invalid: _invalid,
         NotFound: _not_found,
         TooExpensive: _too_expensive,
+        TooBusy: _too_busy,
         NoBus: _no_bus,
         BusUnavailable: bus_unavailable,
         Unavailable: unavailable,
@@ -127,6 +133,10 @@ def _too_expensive(_request: AnyRequest, error: TooExpensive) -> Answer:
     return _answer(HTTP_422_UNPROCESSABLE_ENTITY, str(error))
 
 
+def _too_busy(_request: AnyRequest, error: TooBusy) -> Answer:
+    return _try_again(str(error), HTTP_429_TOO_MANY_REQUESTS)
+
+
 def _no_bus(_request: AnyRequest, error: NoBus) -> Answer:
     return _answer(HTTP_503_SERVICE_UNAVAILABLE, str(error))
 
@@ -156,9 +166,9 @@ def _too_deep(_request: AnyRequest, _error: RecursionError) -> Answer:
     return _answer(HTTP_400_BAD_REQUEST, "The body is nested too deeply")
 
 
-def _try_again(text: str) -> Answer:
+def _try_again(text: str, status: int = HTTP_503_SERVICE_UNAVAILABLE) -> Answer:
     seconds = str(random.randint(*RETRY_AFTER_SECONDS))
-    return _answer(HTTP_503_SERVICE_UNAVAILABLE, text, {"Retry-After": seconds})
+    return _answer(status, text, {"Retry-After": seconds})
 
 
 def _answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:

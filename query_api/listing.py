@@ -9,10 +9,10 @@ window.
 
 from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
-from ledger.ids import to_int
 from ledger.request_log import RowKey
+from query_api.candidates import strictly_before, ties
 from query_api.conditions import Conditions, where
-from query_api.parameters import CursorPage, NumberedPage
+from query_api.parameters import NumberedPage
 from query_api.reading import KEY_LIST
 
 
@@ -29,32 +29,18 @@ def numbered(page: NumberedPage, reach: Reach) -> Statement:
     way = "ASC" if page.ascending else "DESC"
     return bound.statement(
         f"SELECT {KEY_LIST} FROM request_logs FINAL WHERE {clause}"
-        f" ORDER BY {page.sort.expression} {way} NULLS LAST, {_ties(reach, way)}"
+        f" ORDER BY {page.sort.expression} {way} NULLS LAST, {ties(reach, way)}"
         f" LIMIT {bound.value(page.size, 'UInt64')} OFFSET {bound.value(page.offset, 'UInt64')}"
     )
 
 
-def after_cursor(page: CursorPage, reach: Reach) -> Statement:
-    """The keys of one page of our own form, newest first, and one more when there is a next page."""
+def deduplicated(conditions: Conditions, within: Reach, after: RowKey | None, limit: int) -> Statement:
+    """The keys of the newest rows that come strictly after this one, newest first."""
     bound = Bound()
-    clause = where(page.conditions, reach, bound)
-    if page.after is not None:
-        clause += f" AND {_strictly_before(page.after, reach, bound)}"
+    clause = where(conditions, within, bound)
+    if after is not None:
+        clause += f" AND {strictly_before(after, within, bound)}"
     return bound.statement(
         f"SELECT {KEY_LIST} FROM request_logs FINAL WHERE {clause}"
-        f" ORDER BY created_at DESC, {_ties(reach, 'DESC')} LIMIT {bound.value(page.limit + 1, 'UInt64')}"
+        f" ORDER BY created_at DESC, {ties(within, 'DESC')} LIMIT {bound.value(limit, 'UInt64')}"
     )
-
-
-def _ties(reach: Reach, way: str) -> str:
-    """Ids decide between equal values; over all projects their names do besides, so that the order is total."""
-    return f"id {way}" if reach.project is not None else f"id {way}, project {way}"
-
-
-def _strictly_before(last: RowKey, reach: Reach, bound: Bound) -> str:
-    """The tuple alone would not use the table's order: the explicit bound on the time does."""
-    time, id_ = bound.time(last.created_at), bound.value(to_int(last.id), "UInt128")
-    if reach.project is not None:
-        return f"created_at <= {time} AND (created_at, id) < ({time}, {id_})"
-    project = bound.value(last.project, "String")
-    return f"created_at <= {time} AND (created_at, id, project) < ({time}, {id_}, {project})"

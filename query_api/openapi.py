@@ -35,6 +35,7 @@ def _error(description: str) -> ResponseSpec:
 READ_ERRORS: Mapping[int, ResponseSpec] = {
     401: _error("No key, an unknown one, or one without the scope query."),
     422: _error("The answer would cost too much; the text says how to narrow it."),
+    429: _error("Too many questions of this project are waiting; `Retry-After` says when to come back."),
     503: _error("The store is away; `Retry-After` says when to come back."),
 }
 LIST_ERRORS: Mapping[int, ResponseSpec] = {
@@ -48,6 +49,8 @@ ADMIN_ERRORS: Mapping[int, ResponseSpec] = {
 STATUS_ERRORS: Mapping[int, ResponseSpec] = {
     400: _error("A parameter cannot be understood; the text names it."),
     401: _error("No key, or an unknown one."),
+    422: _error("The answer would cost too much."),
+    429: _error("Too many questions of this project are waiting; `Retry-After` says when to come back."),
     503: _error("The store is away; `Retry-After` says when to come back."),
 }
 UNCHANGED: Mapping[int, ResponseSpec] = {
@@ -73,6 +76,7 @@ def _parameter(name: str, schema: Schema, description: str) -> Parameter:
 LIST_PARAMETERS = (
     _parameter("user_id", _TEXT, "The end user, exactly."),
     _parameter("search", _TEXT, "Text anywhere in prompt, completion or the provider's id, in any letter case."),
+    _parameter("q", _TEXT, "Our own form: the search language, like model:gpt-4o status:>=400 \"free text\"."),
     _parameter("filter", _TEXT, "JSON: a group of rules {combinator, rules, not}, or an object of column: value."),
     _parameter("sortBy", _words(*SORTS, default="createdAt"), "Documented form. Unknown values come last."),
     _parameter("sortOrder", _words("asc", "desc", default="desc"), "Documented form, any letter case."),

@@ -15,12 +15,15 @@ from ledger.filtering.query_text import parse_query
 from ledger.request_log import RowKey
 from query_api import cursors
 from query_api.conditions import Conditions
-from query_api.errors import BadParameter
+from query_api.errors import BadParameter, TooExpensive
 from query_api.instants import bound_ms
 from query_api.sorting import SORTS, Sort
 
 MAX_PAGE_SIZE = 10_000
 MAX_LIMIT = 1000
+MAX_DEPTH = 1_000_000
+"""So many rows from the beginning a numbered page may reach: every one before it is sorted and thrown away again."""
+
 DOCUMENTED_ONLY = ("sortBy", "sortOrder", "pageSize", "pageNumber", "types")
 
 _DIGITS = re.compile(r"\d{1,15}", re.ASCII)
@@ -63,7 +66,7 @@ def given(query_string: bytes) -> Given:
 
 
 def page_of(parameters: Given, clock: Clock) -> Page:
-    """The page that is asked for. Raises `BadParameter`."""
+    """The page that is asked for. Raises `BadParameter`, or `TooExpensive` for one too far from the beginning."""
     view = parameters.get("view") or None
     if view not in (None, "full"):
         raise BadParameter("view", "must be full")
@@ -79,7 +82,7 @@ def _numbered_page(parameters: Given) -> NumberedPage:
     types = parameters.get("types") or "real"
     if types not in ("documented", "real"):
         raise BadParameter("types", "must be documented or real")
-    return NumberedPage(
+    page = NumberedPage(
         conditions=_conditions(parameters),
         sort=SORTS[sort_by],
         ascending=order == "asc",
@@ -87,6 +90,13 @@ def _numbered_page(parameters: Given) -> NumberedPage:
         number=_integer(parameters, "pageNumber", 1, (1, 10**15)),
         as_texts=types == "documented",
     )
+    if page.offset + page.size > MAX_DEPTH:
+        raise TooExpensive(
+            f"pageNumber: pages reach to row {MAX_DEPTH} and no further. Narrow the list by user_id, search or"
+            " filter, turn sortOrder round, or list with view=full&cursor= and follow next_cursor; there from, to and q"
+            " narrow it, too."
+        )
+    return page
 
 
 def _cursor_page(parameters: Given, clock: Clock) -> CursorPage:

@@ -4,24 +4,20 @@ What costs too much is told apart by the engine's error code and becomes `TooExp
 by the pool.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from clickhouse_connect.driver import Client
-from clickhouse_connect.driver.exceptions import DatabaseError
+from dataclasses import replace
+from typing import Any, Protocol
 
 from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId, from_int, to_int
 from ledger.request_log import Bodies, RequestLog, RowKey
 from ledger.settings import QueryCaps
-from ledger.store.clickhouse import ClickHousePool
 from ledger.store.columns import ROW_COLUMNS, TIME, row_from, select_list, time_text
+from ledger.store.questions import TOO_LARGE, TOO_LONG, Answer, PastACap, Question
 from query_api.errors import TooExpensive
 
-TOO_LONG = frozenset({159, 160})
-TOO_LARGE = frozenset({396})
-TOO_EXPENSIVE = TOO_LONG | TOO_LARGE | frozenset({158, 191, 241, 307})
-"""Codes of time, result, rows, set, memory and bytes beyond a cap."""
+log = logging.getLogger(__name__)
 
 KEYS_PER_LOOK_UP = 1000
 """So many keys fit in one statement: a server takes at most 128 KiB per bound value."""
@@ -29,24 +25,71 @@ KEYS_PER_LOOK_UP = 1000
 KEY_LIST = "project, toUnixTimestamp64Milli(created_at) AS created_at_ms, id"
 
 
-class Reader:
-    """Asks the store. Every method raises `TooExpensive`, `StoreUnavailable` or `StoreBroken`."""
+NEVER_LESS: Mapping[str, object] = {
+    f"{what}_overflow_mode": "throw"
+    for what in ("timeout", "read", "result", "group_by", "sort", "distinct", "set", "join")
+}
+"""Past a limit a statement fails: a shorter answer that looks whole would be a lie, whatever a profile says."""
 
-    def __init__(self, pool: ClickHousePool, caps: QueryCaps) -> None:
-        self._pool = pool
+LEAST_SECONDS = 0.01
+
+
+class Store(Protocol):
+    """Who answers questions: the pool itself, or a caller's lane of it."""
+
+    async def run(self, statement: Question) -> Answer:
+        """The answer. Raises `PastACap`, `TooBusy`, `StoreUnavailable` or `StoreBroken`."""
+
+
+class Reader:
+    """Asks the store. Every method raises `TooExpensive`, `TooBusy`, `StoreUnavailable` or `StoreBroken`.
+
+    A reader for `one_answer` has the time of one question for all its statements together; else each of them has.
+    """
+
+    def __init__(self, store: Store, caps: QueryCaps, *, one_answer: bool = False) -> None:
+        self._store = store
         self._caps = caps
+        self._left_seconds: float | None = caps.max_seconds if one_answer else None
+
+    def renewed(self, most_bytes: int | None = None) -> "Reader":
+        """The same with all its time again: for the next page of an answer that is sent while it is still read.
+
+        With `most_bytes` its answers are no larger than that.
+        """
+        most = self._caps.max_answer_bytes
+        caps = replace(self._caps, max_answer_bytes=min(most, most_bytes or most))
+        return Reader(self._store, caps, one_answer=True)
 
     async def rows(self, statement: Statement, extra: Mapping[str, object] | None = None) -> Sequence[Sequence[Any]]:
         """What the statement finds; `extra` are further settings of the engine."""
-        settings = {
-            "max_execution_time": self._caps.max_seconds,
-            "max_memory_usage": self._caps.max_memory_bytes,
-            **(extra or {}),
-        }
         try:
-            return await self._pool.run(lambda client: _query(client, statement, settings))
-        except _PastACap as error:
+            answer = await self._store.run(Question(statement, {**self._limits(), **(extra or {})}))
+        except PastACap as error:
+            self._spend(error.seconds)
             raise TooExpensive(self._advice(error.code)) from error
+        self._spend(answer.seconds)
+        if answer.left_out:
+            log.debug("Limits are left to the user's profile.", extra={"settings": ", ".join(answer.left_out)})
+        return answer.rows
+
+    def _spend(self, seconds: float) -> None:
+        if self._left_seconds is not None:
+            self._left_seconds -= seconds
+
+    def _limits(self) -> Mapping[str, object]:
+        seconds = self._caps.max_seconds if self._left_seconds is None else self._left_seconds
+        if seconds < LEAST_SECONDS:
+            raise TooExpensive(self._advice(159))
+        return {
+            **NEVER_LESS,
+            "max_execution_time": round(seconds, 3),
+            "timeout_before_checking_execution_speed": 0,  # the time itself counts, not an estimate of it
+            "max_memory_usage": self._caps.max_memory_bytes,
+            "max_result_rows": self._caps.max_rows,
+            "max_result_bytes": self._caps.max_answer_bytes,
+            "cancel_http_readonly_queries_on_client_close": 1,
+        }
 
     async def ping(self) -> None:
         """Return if the store answers."""
@@ -75,7 +118,7 @@ class Reader:
         left = self._caps.max_answer_bytes
         for chunk in _chunks(keys):
             statement = _of_keys(f"{KEY_LIST}, {', '.join(names)}", "request_bodies", chunk)
-            for values in await self.rows(statement, {"max_result_bytes": left, "result_overflow_mode": "throw"}):
+            for values in await self.rows(statement, {"max_result_bytes": left}):
                 left -= sum(len(text.encode()) for text in values[3:] if text is not None)
                 found[_key(values)] = Bodies(**dict(zip(names, values[3:], strict=True)))
             if left <= 0:
@@ -84,38 +127,17 @@ class Reader:
 
     def _advice(self, code: int) -> str:
         if code in TOO_LARGE:
-            return f"The answer would be larger than {self._caps.max_answer_bytes} bytes: ask for a smaller page."
+            most = f"{self._caps.max_answer_bytes} bytes or {self._caps.max_rows} rows"
+            return f"The answer would be larger than {most}: ask for a smaller page (pageSize, limit)."
         if code in TOO_LONG:
             return f"The query took longer than {self._caps.max_seconds} s: {_NARROW}."
         return f"The query would need too much memory or read too many rows: {_NARROW}."
 
 
-_NARROW = "narrow it by user_id or a filter, ask for a smaller page, or page with cursor= and from="
-
-
-class _PastACap(Exception):
-    """Not an error by itself: `rows` turns it into advice."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def _query(client: Client, statement: Statement, settings: Mapping[str, object]) -> Sequence[Sequence[Any]]:
-    try:
-        return client.query(
-            statement.sql, parameters=dict(statement.values), settings={**settings, **_read_only(client)}
-        ).result_rows
-    except DatabaseError as error:
-        if error.code in TOO_EXPENSIVE:
-            raise _PastACap(error.code) from error
-        raise
-
-
-def _read_only(client: Client) -> Mapping[str, object]:
-    """Where the user is not read-only already (the setting could not be changed then), the statement is."""
-    present = client.server_settings.get("readonly")
-    return {} if present and present.value != "0" else {"readonly": 1}
+_NARROW = (
+    "give a time range (from, to), narrow it by user_id, filter or q, ask for a smaller page,"
+    " or page with view=full and cursor"
+)
 
 
 def _of_keys(columns: str, table: str, keys: Sequence[RowKey]) -> Statement:

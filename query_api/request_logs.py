@@ -1,17 +1,26 @@
 """The list of logged calls in both its forms, and the single call. Handlers translate; what is asked is a statement."""
 
+from collections.abc import Sequence
+
 from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
+from msgspec import UNSET, UnsetType
 
 from ledger.clock import Clock
 from ledger.errors import NotFound
 from ledger.filtering.reach import Reach
+from ledger.filtering.tree import Words
 from ledger.request_log import Bodies
 from ledger.store.columns import BODY_NAMES
-from query_api import cursors, listing, views
+from query_api import cursors, searching, views
+from query_api.aggregates.aggregates import Aggregates
+from query_api.aggregates.counting import count
+from query_api.conditions import Conditions
 from query_api.errors import AnyRequest
 from query_api.finding import find
+from query_api.newest import newest
+from query_api.numbered import rows_of
 from query_api.openapi import LIST_ERRORS, NOT_FOUND, READ_ERRORS, SECURITY, ListOperation, PathOperation
 from query_api.parameters import CursorPage, NumberedPage, given, page_of
 from query_api.reading import Reader
@@ -37,6 +46,7 @@ class RequestLogController(Controller):
         reach: NamedDependency[SkipValidation[Reach]],
         reader: NamedDependency[SkipValidation[Reader]],
         clock: NamedDependency[SkipValidation[Clock]],
+        aggregates: NamedDependency[SkipValidation[Aggregates]],
     ) -> RequestList | DocumentedRequestList | RequestLogPage:
         """The calls that fulfil all conditions: the documented form, or with `view=full` or `cursor` our own.
 
@@ -44,8 +54,8 @@ class RequestLogController(Controller):
         """
         page = page_of(given(request.scope["query_string"]), clock)
         if isinstance(page, CursorPage):
-            return await _cursor_page(page, reach, reader)
-        return await _numbered_page(page, reach, reader)
+            return await _cursor_page(page, reach, reader, clock)
+        return await _numbered_page(page, reach, reader, aggregates, clock)
 
     @get(
         "/{record_id:str}",
@@ -69,20 +79,31 @@ class RequestLogController(Controller):
         return views.entry(logs[key], bodies.get(key, NO_BODIES))
 
 
-async def _numbered_page(page: NumberedPage, reach: Reach, reader: Reader) -> RequestList | DocumentedRequestList:
-    total = await reader.count(listing.count(page.conditions, reach))
-    keys = await reader.keys(listing.numbered(page, reach)) if page.size and page.offset < total else []
-    logs = await reader.logs(keys)
-    bodies = await reader.bodies(list(logs), views.LISTED_BODIES)
-    found = [(log, bodies.get(key, NO_BODIES)) for key, log in logs.items()]
+async def _numbered_page(
+    page: NumberedPage, reach: Reach, reader: Reader, aggregates: Aggregates, clock: Clock
+) -> RequestList | DocumentedRequestList:
+    total = await count(page.conditions, reach, aggregates, reader)
+    logs = await rows_of(page, reach, reader, clock) if page.size and page.offset < total else []
+    bodies = await reader.bodies([log.key for log in logs], views.LISTED_BODIES)
+    found = [(log, bodies.get(log.key, NO_BODIES)) for log in logs]
     if page.as_texts:
         return DocumentedRequestList([views.documented(*pair) for pair in found], total)
     return RequestList([views.listed(*pair) for pair in found], total)
 
 
-async def _cursor_page(page: CursorPage, reach: Reach, reader: Reader) -> RequestLogPage:
-    keys = await reader.keys(listing.after_cursor(page, reach))
-    shown = keys[: page.limit]
-    logs = await reader.logs(shown)
-    next_cursor = cursors.encode(shown[-1]) if len(keys) > page.limit else None
-    return RequestLogPage([views.row(log) for log in logs.values()], next_cursor)
+async def _cursor_page(page: CursorPage, reach: Reach, reader: Reader, clock: Clock) -> RequestLogPage:
+    rows = await newest(page.conditions, reach, reader, after=page.after, limit=page.limit + 1, clock=clock)
+    shown = rows[: page.limit]
+    next_cursor = cursors.encode(shown[-1].key) if len(rows) > page.limit else None
+    words = _looked_for(page.conditions)
+    places = await searching.places(words, [row.key for row in shown], reader) if words and shown else {}
+    return RequestLogPage([views.row(row, _found_in(places.get(row.key))) for row in shown], next_cursor)
+
+
+def _looked_for(conditions: Conditions) -> list[Words]:
+    texts = [Words(conditions.search)] if conditions.search else []
+    return [*texts, *searching.all_words(conditions.query)]
+
+
+def _found_in(places: Sequence[frozenset[str]] | None) -> list[str] | UnsetType:
+    return UNSET if places is None else sorted(frozenset[str]().union(*places))

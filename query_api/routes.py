@@ -6,7 +6,13 @@ Every method on these paths belongs here, also one that is not served: this serv
 ROUTES = (
     ("GET", "/api/v1/requests"),
     ("GET", "/api/v1/requests/{record_id}"),
+    ("GET", "/api/v1/requests/tail"),
     ("GET", "/api/v1/media/{sha256}"),
+    ("GET", "/api/v1/requests/export"),
+    ("GET", "/api/v1/requests/stats"),
+    ("GET", "/api/v1/requests/histogram"),
+    ("GET", "/api/v1/requests/facets"),
+    ("GET", "/api/v1/models/unpriced"),
     ("GET", "/api/v1/status"),
     ("GET", "/api/v1/admin/dead-letters"),
     ("GET", "/api/v1/admin/dead-letters/counts"),
@@ -16,4 +22,6 @@ ROUTES = (
     ("GET", "/api/v1/admin/deletions"),
     ("GET", "/api/v1/admin/deletions/{deletion}"),
     ("GET", "/api/v1/admin/doctor"),
+    ("GET", "/api/v1/admin/retention"),
+    ("PUT", "/api/v1/admin/retention"),
 )

@@ -124,10 +124,14 @@ class _LogFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestLogRow(_LogFields, frozen=True, kw_only=True):
-    """One call in our own list: no bodies, but the beginning of the texts."""
+    """One call in our own list: no bodies, but the beginning of the texts.
+
+    `found_in` is there when texts were looked for: `prompt`, `completion`, whichever of them hold one.
+    """
 
     prompt_preview: str | None
     completion_preview: str | None
+    found_in: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RequestLogEntry(_LogFields, frozen=True, kw_only=True):

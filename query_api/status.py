@@ -46,8 +46,9 @@ class Progress:
             return True
         async with self._looking:
             if self.now() - self._looked_at >= LOOK_EVERY_SECONDS:
-                self._looked_at = self.now()
-                self._settled = await _settled(self.reader)
+                looked_at = self.now()
+                self._settled = await _settled(self.reader)  # its caller may leave meanwhile: then nobody has looked
+                self._looked_at = looked_at
         return self._covers(position)
 
     async def settled_within(self, position: Position, seconds: float, stopping: asyncio.Event) -> bool:
@@ -116,7 +117,7 @@ def _seconds(text: str | None) -> float:
 def _deaths_at(place: Position, caller: Principal) -> Statement:
     """After how many replays it died last. Of the caller's own project: what others sent is none of its business."""
     bound = Bound()
-    own = Reach(None if caller.project == ALL_PROJECTS else caller.project).clause(bound)
+    own = Reach(None if caller.project == ALL_PROJECTS else caller.project).owned(bound)
     return bound.statement(
         f"SELECT replays FROM dead_letters WHERE {_at(place, bound)} AND {own} ORDER BY replays DESC LIMIT 1"
     )

@@ -45,9 +45,14 @@ def documented(log: RequestLog, bodies: Bodies) -> DocumentedRequestItem:
     )
 
 
-def row(log: RequestLog) -> RequestLogRow:
-    """The row in our own list."""
-    return RequestLogRow(**_fields(log), prompt_preview=log.prompt_preview, completion_preview=log.completion_preview)
+def row(log: RequestLog, found_in: list[str] | msgspec.UnsetType = msgspec.UNSET) -> RequestLogRow:
+    """The row in our own list; `found_in` where texts were looked for."""
+    return RequestLogRow(
+        **_fields(log),
+        prompt_preview=log.prompt_preview,
+        completion_preview=log.completion_preview,
+        found_in=found_in,
+    )
 
 
 def entry(log: RequestLog, bodies: Bodies) -> RequestLogEntry:

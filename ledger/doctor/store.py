@@ -11,6 +11,7 @@ from ledger.doctor import Finding, ok, problem, warning
 from ledger.doctor.store_looks import Check, TooCostly, found, one
 from ledger.doctor.store_rows import row_checks
 from ledger.errors import LedgerError, StoreUnavailable
+from ledger.retention import Installation
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.migrations import available, check, drive
 
@@ -20,10 +21,15 @@ CLOCK_SECONDS = 2.0
 FREE_SHARE, FREE_BYTES = 0.05, 2 * 1024**3
 PARTS_OF_A_PARTITION = 500  # the engine slows inserts at 1,000 and refuses them at 3,000
 RECENT_DAYS = 7
+ALL_IS_KEPT = Installation()
 
 
 async def store_findings(
-    pool: ClickHousePool, *, everything: bool = False, also: Sequence[tuple[str, Check]] = ()
+    pool: ClickHousePool,
+    *,
+    everything: bool = False,
+    also: Sequence[tuple[str, Check]] = (),
+    installation: Installation = ALL_IS_KEPT,
 ) -> list[Finding]:
     """All there is to say of the store. `everything` looks at all rows, else at those of the last days.
 
@@ -31,7 +37,7 @@ async def store_findings(
     """
     since = 0 if everything else int(time.time()) - RECENT_DAYS * 86400
     findings: list[Finding] = []
-    for part, look in (*_CHECKS, *also, *row_checks(since)):
+    for part, look in (*_CHECKS, *also, *row_checks(since, installation)):
         try:
             findings += await pool.run(lambda client, look=look: list(look(client)))  # type: ignore[misc]
         except TooCostly as error:

@@ -1,4 +1,5 @@
-"""Filters: the one closed language in which lists, updates and deletions say which logs they mean, compiled to SQL.
+"""Which logs are meant: the JSON filter of lists, updates and deletions, and the search language of `q=`, as SQL.
 
-Read `filter_text` (JSON → rules), then `filters` (rules → one condition with bound values).
+Read `tree` (what is asked, as values), then `filter_text` (JSON → tree) or `query_text` (q= → tree, by the table in
+`query_fields`), then `filters` (tree → one condition with bound values). `texts` says how words are found in bodies.
 """

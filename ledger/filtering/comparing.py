@@ -13,8 +13,9 @@ from typing import TypeAlias
 from uuid import UUID
 
 from ledger.engine_time import TIME, time_text
-from ledger.filtering.filter_text import BadFilter, Operator, Scalar, Value, bad
+from ledger.filtering.filter_text import bad
 from ledger.filtering.statements import Bound
+from ledger.filtering.tree import BadFilter, Operator, Scalar, Value
 from ledger.instants import epoch_ms, iso_ms
 
 Atom: TypeAlias = Callable[[Operator, str, Value, Bound], str]
@@ -130,6 +131,39 @@ def id_atom(as_shown: str) -> Atom:
             return text_atom(operator, as_shown, value, bound)
         numbers = [number for item in _scalars(value) if (number := number_of_id(as_text(item))) is not None]
         return f"{expression} IN {bound.value(numbers, 'Array(UInt128)')}" if numbers else "0"
+
+    return atom
+
+
+def folded_atom(operator: Operator, expression: str, value: Value, bound: Bound) -> str:
+    """As text, in any letter case; whole or its beginning."""
+    wanted = f"lowerUTF8({bound.value(as_text(_scalar(value)), 'String')})"
+    shape = PARTS_OF_TEXT.get(operator) or COMPARISONS[operator]
+    return shape.format(f"lowerUTF8({expression})", wanted)
+
+
+def either_atom(atom: Atom, *expressions: str) -> Atom:
+    """What holds for one of several values of the row holds."""
+
+    def any_of_them(operator: Operator, _expression: str, value: Value, bound: Bound) -> str:
+        return "(" + " OR ".join(atom(operator, expression, value, bound) for expression in expressions) + ")"
+
+    return any_of_them
+
+
+def instant_atom(operator: Operator, expression: str, value: Value, bound: Bound) -> str:
+    """Whole milliseconds since 1970."""
+    return _ordered(operator, expression, value, bound, (lambda item: time_text(int(item)), TIME))
+
+
+def flag_or_text_atom(flag: str) -> Atom:
+    """true and false are compared with the flag; a text is contained in the value, in any letter case."""
+    as_flag = boolean_atom(flag)
+
+    def atom(operator: Operator, expression: str, value: Value, bound: Bound) -> str:
+        if isinstance(value, bool):
+            return as_flag(operator, flag, value, bound)
+        return f"positionCaseInsensitiveUTF8({expression}, {bound.value(as_text(_scalar(value)), 'String')}) > 0"
 
     return atom
 

@@ -5,14 +5,16 @@ nothing and is left out, wherever it stands.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
-from ledger.errors import Invalid
+from ledger.filtering.tree import BadFilter as BadFilter
+from ledger.filtering.tree import Group as Group
+from ledger.filtering.tree import Operator as Operator
+from ledger.filtering.tree import Rule as Rule
+from ledger.filtering.tree import Scalar, Value, Vocabulary
 
 MAX_DEPTH = 5
 MAX_RULES = 50
@@ -22,60 +24,10 @@ MAX_TEXT_BYTES = 4096
 MAX_EXPONENT = 300  # numbers beyond it do not fit in a double
 MAX_FILTER_BYTES = 60_000  # a list of the largest size must fit in one bound value of the engine (128 KiB)
 
-Scalar: TypeAlias = str | int | Decimal | bool
-Value: TypeAlias = Scalar | tuple[Scalar, ...] | None
-
-
-class BadFilter(Invalid):
-    """The filter cannot be understood."""
-
-
-class Operator(StrEnum):
-    """What a rule may ask."""
-
-    EQUAL = "="
-    NOT_EQUAL = "!="
-    LESS = "<"
-    AT_MOST = "<="
-    GREATER = ">"
-    AT_LEAST = ">="
-    CONTAINS = "contains"
-    BEGINS_WITH = "beginsWith"
-    ENDS_WITH = "endsWith"
-    DOES_NOT_CONTAIN = "doesNotContain"
-    DOES_NOT_BEGIN_WITH = "doesNotBeginWith"
-    DOES_NOT_END_WITH = "doesNotEndWith"
-    NULL = "null"
-    NOT_NULL = "notNull"
-    IN = "in"
-    NOT_IN = "notIn"
-    BETWEEN = "between"
-    NOT_BETWEEN = "notBetween"
-
-
 _OPERATORS = frozenset(Operator)
 WITHOUT_VALUE = frozenset({Operator.NULL, Operator.NOT_NULL})
 WITH_LIST = frozenset({Operator.IN, Operator.NOT_IN})
 WITH_PAIR = frozenset({Operator.BETWEEN, Operator.NOT_BETWEEN})
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One comparison. `value` is None for null and notNull, a tuple for lists and pairs, else a scalar."""
-
-    field: str
-    operator: Operator
-    value: Value
-    column_only: bool = False  # of the flat form, whose names are columns and never headers
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """All of the members hold, or any of them; the other way round when negated. There is at least one member."""
-
-    any_of: bool
-    negated: bool
-    members: tuple["Rule | Group", ...]
 
 
 def parse_filter(text: str | None) -> Group | None:
@@ -200,4 +152,4 @@ def _flat(value: Mapping[str, Any]) -> Group:
 
 def _equality(column: str, value: object) -> Rule:
     operator = Operator.NULL if value is None else Operator.EQUAL
-    return Rule(column, operator, _value(column, operator, value), column_only=True)
+    return Rule(column, operator, _value(column, operator, value), Vocabulary.COLUMNS)

@@ -5,11 +5,10 @@ metadata NAME of logs of every source. A rule about a value that is absent does 
 `null` asks for that. `not` turns the outcome of its group. No character of a request becomes SQL.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from ledger.filtering import query_conditions
 from ledger.filtering.comparing import (
-    Atom,
     boolean_atom,
     float_atom,
     header_atom,
@@ -19,30 +18,17 @@ from ledger.filtering.comparing import (
     text_atom,
     time_atom,
 )
-from ledger.filtering.filter_text import Group, Operator, Rule, bad
+from ledger.filtering.filter_text import bad
 from ledger.filtering.reach import Reach
+from ledger.filtering.rows import ID_AS_SHOWN as ID_AS_SHOWN
+from ledger.filtering.rows import METHOD_AS_SHOWN as METHOD_AS_SHOWN
+from ledger.filtering.rows import PICO, Column, Wrap, of_header, of_metadata
+from ledger.filtering.rows import in_bodies as in_bodies
 from ledger.filtering.statements import Bound
+from ledger.filtering.texts import SIDES, found_in
+from ledger.filtering.tree import Group, Member, Operator, Rule, Vocabulary, Words
 
-ROW_KEY = "(project, created_at, id)"
-PICO = 12
 METADATA_PREFIX = "x-metadata-"
-_HEX = "leftPad(lower(hex(id)), 32, '0')"
-ID_AS_SHOWN = (
-    "concat(" + ", '-', ".join(f"substring({_HEX}, {at})" for at in ("1, 8", "9, 4", "13, 4", "17, 4", "21")) + ")"
-)
-METHOD_AS_SHOWN = "if(http_method = '', 'POST', http_method)"
-
-Wrap = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the answer: what it is in the store, how it is compared, when it is present."""
-
-    expression: str
-    atom: Atom
-    present: str = "1"
-    in_bodies: bool = False
 
 
 def _integer(name: str, column: str, scale: int = 0) -> Column:
@@ -82,20 +68,21 @@ BODY_FIELDS = frozenset({"request_body", "response_body", "streamed_response_bod
 
 def condition(group: Group, reach: Reach, bound: Bound) -> str:
     """The group as a condition on `request_logs`, 0 or 1 for every row. Raises `BadFilter`."""
-    parts = [
-        condition(member, reach, bound) if isinstance(member, Group) else _rule(member, reach, bound)
-        for member in group.members
-    ]
+    parts = [_member(member, reach, bound) for member in group.members]
     joined = "(" + (" OR " if group.any_of else " AND ").join(parts) + ")"
     return f"NOT {joined}" if group.negated else joined
 
 
-def in_bodies(where: str, reach: Reach, bound: Bound) -> str:
-    """The rows whose heavy columns fulfil a condition."""
-    return (
-        f"{ROW_KEY} IN (SELECT project, created_at, id FROM request_bodies FINAL"
-        f" WHERE {reach.clause(bound)} AND is_deleted = 0 AND ({where}))"
-    )
+def _member(member: Member, reach: Reach, bound: Bound) -> str:
+    match member:
+        case Group():
+            return condition(member, reach, bound)
+        case Words():
+            return in_bodies(found_in(member.text, SIDES[member.side], bound), reach, bound)
+        case Rule(vocabulary=Vocabulary.QUERY):
+            return query_conditions.of_rule(member, reach, bound)
+        case Rule():
+            return _rule(member, reach, bound)
 
 
 def _rule(rule: Rule, reach: Reach, bound: Bound) -> str:
@@ -114,22 +101,8 @@ def _meaning(rule: Rule, reach: Reach, bound: Bound) -> tuple[Column, Wrap]:
         return column, (lambda where: in_bodies(where, reach, bound)) if column.in_bodies else (lambda where: where)
     if rule.field in BODY_FIELDS:
         raise bad(f"{rule.field} cannot be filtered; search looks into prompts and completions")
-    if rule.column_only:
+    if rule.vocabulary is Vocabulary.COLUMNS:
         raise bad(f"there is no column {rule.field[:64]}")
     if rule.field.lower().startswith(METADATA_PREFIX):
-        return Column("v", header_atom), _metadata(rule.field[len(METADATA_PREFIX) :], bound)
-    return Column("h.2", header_atom), _header(rule.field.lower(), reach, bound)
-
-
-def _metadata(name: str, bound: Bound) -> Wrap:
-    wanted = bound.value(name, "String")
-    return lambda where: f"arrayExists((k, v) -> k = {wanted} AND ({where}), metadata_keys, metadata_values)"
-
-
-def _header(name: str, reach: Reach, bound: Bound) -> Wrap:
-    """Stored names keep the letter case in which they came, so they are compared in lower case."""
-    wanted = bound.value(name, "String")
-    headers = "JSONExtractKeysAndValues(ifNull(request_headers, ''), 'String')"
-    return lambda where: in_bodies(
-        f"arrayExists(h -> lowerUTF8(h.1) = {wanted} AND ({where}), {headers})", reach, bound
-    )
+        return Column("v", header_atom), of_metadata(rule.field[len(METADATA_PREFIX) :], bound)
+    return Column("h.2", header_atom), of_header(rule.field.lower(), reach, bound)

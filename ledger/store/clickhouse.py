@@ -8,25 +8,23 @@ import asyncio
 import errno
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, OperationalError, StreamFailureError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from ledger.bus import Position
 from ledger.clock import from_milliseconds
 from ledger.deletion import Deletion, Portion
-from ledger.errors import LedgerError
 from ledger.filtering.statements import Statement
 from ledger.ids import ProjectId, from_int, to_int
 from ledger.patch import KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey
-from ledger.store import DataRefused, Identity, StoreBroken, StoreOverstrained, StoreUnavailable, deletions
+from ledger.store import Identity, StoreUnavailable, deletions
 from ledger.store.columns import (
     BODY_COLUMNS,
     DELETION_COLUMNS,
@@ -35,47 +33,22 @@ from ledger.store.columns import (
     PROGRESS_COLUMNS,
     ROW_COLUMNS,
     Column,
-    bodies_from,
     column_values,
     deletion_from,
     key_entry_from,
     patch_from,
-    row_from,
     select_list,
-    time_text,
 )
+from ledger.store.remedies import sorted_by_remedy
+from ledger.store.row_reads import by_project, read_rows
 
 T = TypeVar("T")
 
-TRANSIENT = frozenset({159, 202, 209, 210, 241, 242, 243, 252, 279, 319, 425, 999})
-"""Codes that waiting cures: time-outs, network, memory, read-only, too many parts, connections, keeper."""
-
-OVERSTRAINED = frozenset({159, 241})
-"""Those of them that a smaller statement may not meet: time and memory."""
-
-DATA = frozenset({6, 27, 33, 38, 41, 53, 69, 70, 117, 131, 349})
-"""Codes of values that cannot be read or do not fit; the same rows fail again."""
-
-_TOO_SCATTERED = "partitions for single INSERT block"
-"""Tells, of code 252, the insert that is at fault from the table that has too many parts (whatever the partition)."""
-
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-IDS_PER_LOOK_UP = 1000
 DAY_MS = 24 * 3600 * 1000
 
 INSERT_SETTINGS: Mapping[str, object] = {"async_insert": 0, "deduplicate_insert": "enable"}
-
-
-def sorted_by_remedy(error: ClickHouseError) -> LedgerError:
-    """What to do about a failure, by the engine's error code and never by the HTTP status."""
-    code = getattr(error, "code", None)
-    if isinstance(error, DataError) or code in DATA or (code == 252 and _TOO_SCATTERED in str(error)):
-        return DataRefused(f"The store refused the rows (code {code}).")
-    if code in TRANSIENT or (code is None and isinstance(error, OperationalError | StreamFailureError)):
-        kind = StoreOverstrained if code in OVERSTRAINED else StoreUnavailable
-        return kind(f"The store did not take the statement (code {code}): {type(error).__name__}.")
-    return StoreBroken(f"The store answered code {code}: {str(error)[:300]}")
 
 
 class ClickHousePool:
@@ -94,11 +67,25 @@ class ClickHousePool:
         self._settings = dict(settings or {})
         self._local = threading.local()
         self._clients: list[Client] = []
+        self._aside: ClickHousePool | None = None
+        self.threads = threads
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="store")
 
     async def run(self, statement: Callable[[Client], T]) -> T:
         """The statement's result. Raises `StoreUnavailable`, `DataRefused` or `StoreBroken`."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.run_here, statement)
+
+    def submit(self, statement: Callable[[Client], T]) -> Future[T]:
+        """The same for those who must know when the thread is free again, also after they have stopped waiting."""
+        return self._threads.submit(self.run_here, statement)
+
+    def aside(self) -> "ClickHousePool":
+        """One more thread, for short statements that must not wait for those of this pool. It is closed with it."""
+        if self._aside is None:
+            self._aside = ClickHousePool(
+                self._dsn, threads=1, settings=self._settings, engine_config=self._engine_config
+            )
+        return self._aside
 
     def run_here(self, statement: Callable[[Client], T]) -> T:
         """The same in the calling thread."""
@@ -115,6 +102,8 @@ class ClickHousePool:
     def close(self) -> None:
         """Wait for what is under way and close the clients."""
         self._threads.shutdown(wait=True)
+        if self._aside is not None:
+            self._aside.close()
         for client in self._clients:
             client.close()
 
@@ -124,6 +113,8 @@ class ClickHousePool:
             self._threads.submit(lambda: None).result(timeout=seconds)
         except TimeoutError:
             self._threads.shutdown(wait=False, cancel_futures=True)
+            if self._aside is not None:
+                self._aside.close_within(seconds)
             return False
         self.close()
         return True
@@ -284,46 +275,6 @@ def insert(client: Client, table: str, columns: Sequence[Column], items: Sequenc
         column_oriented=True,
         settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
     )
-
-
-def read_rows(client: Client, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
-    """The current row of each key that has one, deleted ones left out."""
-    rows: list[RequestLog] = []
-    for project, group in _grouped(keys, lambda key: key.project):
-        for start in range(0, len(group), IDS_PER_LOOK_UP):
-            rows.extend(_rows_of(client, project, group[start : start + IDS_PER_LOOK_UP], with_bodies))
-    return rows
-
-
-def _rows_of(client: Client, project: ProjectId, keys: Sequence[RowKey], with_bodies: bool) -> list[RequestLog]:
-    parameters = {
-        "project": project,
-        "times": [time_text(key.created_at) for key in keys],
-        "ids": [to_int(key.id) for key in keys],
-    }
-    where = (
-        "FINAL WHERE project = {project:String} AND created_at IN {times:Array(DateTime64(3, 'UTC'))}"
-        " AND id IN {ids:Array(UInt128)} AND is_deleted = 0"
-    )
-    light = client.query(f"SELECT {select_list(ROW_COLUMNS)} FROM request_logs {where}", parameters=parameters)
-    heavy = {}
-    if with_bodies:
-        found = client.query(f"SELECT {select_list(BODY_COLUMNS)} FROM request_bodies {where}", parameters=parameters)
-        heavy = dict(map(bodies_from, found.result_rows))
-    return [row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows]
-
-
-def by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[Any]]]:
-    """The ids of each project, in groups of a size that one statement takes."""
-    for project, group in _grouped(set(of), lambda identity: identity[0]):
-        ids = [id_ for _, id_ in group]
-        for start in range(0, len(ids), IDS_PER_LOOK_UP):
-            yield project, ids[start : start + IDS_PER_LOOK_UP]
-
-
-def _grouped(items: Collection[T], key: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:
-    for value, group in groupby(sorted(items, key=key), key=key):
-        yield value, list(group)
 
 
 def _by_month(items: Sequence[T], time: Callable[[T], int]) -> Iterator[tuple[str, list[T]]]:

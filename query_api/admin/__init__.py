@@ -11,10 +11,12 @@ from query_api.admin.dead_letters.controller import DeadLetterController
 from query_api.admin.deletions.reporting import DeletionController
 from query_api.admin.deletions.requesting import DeleteController
 from query_api.admin.doctor import DoctorController
+from query_api.admin.retention.controller import RetentionController
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     DoctorController,
     DeadLetterController,
     DeleteController,
     DeletionController,
+    RetentionController,
 )

@@ -10,10 +10,13 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import Parameter, SkipValidation
 
+from ledger.clock import Clock, system_clock
 from ledger.doctor import Finding, as_json
 from ledger.doctor.machine import key_file_findings, version_findings
 from ledger.doctor.store import store_findings
+from ledger.doctor.store_retention import PART, retention_check
 from ledger.filtering.reach import Reach
+from ledger.retention import Installation
 from ledger.store.clickhouse import ClickHousePool
 from query_api.admin.dead_letters.finding import waiting_dead_letters
 from query_api.admin.turns import Busy, Turns, busy_answer
@@ -35,6 +38,8 @@ class Doctor:
     pool: ClickHousePool
     key_file: Path
     look_at_bus: LookAtBus
+    installation: Installation = field(default_factory=Installation)
+    clock: Clock = system_clock
     turns: Turns = field(default_factory=Turns)
 
     async def findings(self, *, everything: bool) -> list[Finding]:
@@ -43,8 +48,10 @@ class Doctor:
 
     async def _looked(self, everything: bool) -> list[Finding]:
         bus = await self.look_at_bus()
-        also = [("dead letters", waiting_dead_letters)]
-        store = await store_findings(self.pool, everything=everything, also=also)  # also while it is away
+        also = [("dead letters", waiting_dead_letters), (PART, retention_check(self.installation, self.clock))]
+        store = await store_findings(  # also while it is away
+            self.pool, everything=everything, also=also, installation=self.installation
+        )
         return [*version_findings(), *key_file_findings(self.key_file), *bus, *store]
 
 

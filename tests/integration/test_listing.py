@@ -112,7 +112,17 @@ async def test_empty_and_unknown_parameters_are_ignored(service: QueryService) -
 async def test_a_page_of_size_zero_is_empty_but_counted(service: QueryService) -> None:
     await service.add(a_request_log())
     assert await service.listed(pageSize="0") == {"requests": [], "totalCount": 1}
-    assert await service.listed(pageNumber="999999999999999", pageSize="10000") == {"requests": [], "totalCount": 1}
+    assert await service.listed(pageNumber="999999999999999", pageSize="0") == {"requests": [], "totalCount": 1}
+
+
+async def test_a_page_behind_the_last_one_is_empty_and_one_beyond_a_million_rows_is_refused(
+    service: QueryService,
+) -> None:
+    await service.add(a_request_log())
+    assert await service.listed(pageNumber="100", pageSize="10000") == {"requests": [], "totalCount": 1}
+    answer = await service.get("/api/v1/requests", pageNumber="101", pageSize="10000")
+    assert answer.status_code == 422
+    assert "view=full&cursor=" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ INGEST: dict[Endpoint, Rule] = {
 QUERY: dict[Endpoint, Rule] = {
     ("GET", "/api/v1/requests"): reads(200),
     ("GET", "/api/v1/requests/{record_id}"): reads(404),
+    ("GET", "/api/v1/requests/tail"): reads(200),
     ("GET", "/api/v1/media/{sha256}"): reads(404),
     ("GET", "/api/v1/status"): any_key,
     ("GET", "/api/v1/admin/dead-letters"): administers(mine=200, everything=200),
@@ -78,7 +79,7 @@ QUERY: dict[Endpoint, Rule] = {
     ("GET", "/api/v1/admin/deletions/{deletion}"): administers(mine=404, everything=404),
     ("GET", "/api/v1/admin/doctor"): administers(mine=403, everything=200),
 }
-QUERY_STRINGS = {"/api/v1/status": "?position=1-0-0"}
+QUERY_STRINGS = {"/api/v1/status": "?position=1-0-0", "/api/v1/requests/tail": "?seconds=0"}
 IN_PATHS = {"{record_id}": "nothing", "{sha256}": "0" * 64, "{position}": "1-0-999999999", "{deletion}": "nothing"}
 ADMIN_BODIES: dict[str, dict[str, object]] = {  # nothing is changed by them
     "/api/v1/admin/dead-letters/replay": {"dry_run": True},

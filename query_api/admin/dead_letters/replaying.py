@@ -101,7 +101,7 @@ class Replayer:
         return done
 
     async def _publish(self, item: Summary, reach: Reach, skipped: list[Skipped]) -> Position | None:
-        dead = await self.turns.run(lambda: original(self.reader, item.position, reach))
+        dead = await self.turns.run(lambda: original(self.reader.renewed(), item.position, reach))
         if dead is None or dead.envelope is None or self.publisher is None:
             skipped.append(Skipped(item.position.text, "It was erased meanwhile."))
             return None

@@ -61,7 +61,7 @@ def whole(position: Position, reach: Reach) -> Statement:
     bound = Bound()
     return bound.statement(
         "SELECT base64Encode(key), base64Encode(envelope), base64Encode(body), headers FROM dead_letters"
-        f" WHERE {reach.clause(bound)} AND {_at(position, bound)} ORDER BY replays DESC, dead_at DESC LIMIT 1"
+        f" WHERE {reach.owned(bound)} AND {_at(position, bound)} ORDER BY replays DESC, dead_at DESC LIMIT 1"
     )
 
 
@@ -76,7 +76,7 @@ def replays(position: Position) -> Statement:
 
 def _latest(choice: Choice, reach: Reach, bound: Bound) -> str:
     """A SELECT that further conditions, an order and a limit can be written behind."""
-    never_change = [reach.clause(bound)]
+    never_change = [reach.owned(bound)]
     never_change += [
         f"{name} = {bound.value(value, 'String')}"
         for name, value in (("project", choice.project), ("kind", choice.kind), ("record_id", choice.record_id))

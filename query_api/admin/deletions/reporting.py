@@ -167,7 +167,7 @@ def _unseen(project: ProjectId, event_id: RecordId, facts: BusFacts) -> _Stored:
 
 def _deletions(reach: Reach, event_id: RecordId | None) -> Statement:
     bound = Bound()
-    where = reach.clause(bound)
+    where = reach.owned(bound)
     if event_id is not None:
         where += f" AND event_id = {bound.value(to_int(event_id), 'UInt128')}"
     return bound.statement(
@@ -181,7 +181,7 @@ def _deletions(reach: Reach, event_id: RecordId | None) -> Statement:
 def _erasures(reach: Reach, event_ids: Sequence[int]) -> Statement:
     bound = Bound()
     return bound.statement(
-        f"SELECT {select_list(ERASURE_COLUMNS)} FROM request_erasures FINAL WHERE {reach.clause(bound)}"
+        f"SELECT {select_list(ERASURE_COLUMNS)} FROM request_erasures FINAL WHERE {reach.owned(bound)}"
         f" AND event_id IN {bound.value(list(event_ids), 'Array(UInt128)')}"
     )
 
@@ -190,7 +190,7 @@ def _dead_letters(reach: Reach) -> Statement:
     bound = Bound()
     return bound.statement(
         "SELECT project, uniqExact(generation, partition, offset) FROM dead_letters"
-        f" WHERE {reach.clause(bound)} GROUP BY project"
+        f" WHERE {reach.owned(bound)} GROUP BY project"
     )
 
 

@@ -17,6 +17,7 @@ def lines(**changes: object) -> list[str]:
         "first_key": "llmledger_live_k_s_c",
         "wanted_port": 8000,
         "seconds": 1.84,
+        "kept": "calls for 365 days",
         "command": "/somewhere/bin/llmledger",
     }
     return list(Banner(**{**facts, **changes}).lines())  # type: ignore[arg-type]
@@ -39,7 +40,7 @@ def test_the_sample_is_a_command_with_the_key_and_a_report() -> None:
     assert words[words.index("-H") + 1] == "Authorization: Bearer llmledger_live_k_s_c"
     report = words[words.index("-d") + 1]
     assert report == SAMPLE
-    assert requested_at_ms(fields_of(report.encode())) is not None
+    assert requested_at_ms(fields_of(report.encode())) is None  # a fixed time would be older than what is kept one day
     assert json.loads(report)["respPayload"]["usage"]["total_tokens"] == 12
 
 
@@ -47,6 +48,12 @@ def test_the_key_is_shown_on_the_first_start_only() -> None:
     assert any("shown this once" in line for line in lines())
     later = lines(first_key=None)
     assert not any("llmledger_live" in line or "curl" in line for line in later)
+
+
+def test_it_says_how_long_calls_are_kept_and_how_to_change_that() -> None:
+    (line,) = [line for line in lines() if line.strip().startswith("Keeps")]
+    assert "calls for 365 days" in line
+    assert "retention set --data '/data with space' --days 90" in line
 
 
 @pytest.mark.parametrize("first_key", [None, "k"])

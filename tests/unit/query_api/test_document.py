@@ -51,7 +51,7 @@ async def test_the_list_names_its_parameters_and_both_forms(document: Any) -> No
 
 
 async def test_errors_and_keys_are_documented(document: Any) -> None:
-    expected = {LIST: {"200", "400", "401", "422", "503"}, SINGLE: {"200", "401", "404", "422", "503"}}
+    expected = {LIST: {"200", "400", "401", "422", "429", "503"}, SINGLE: {"200", "401", "404", "422", "429", "503"}}
     for path, statuses in expected.items():
         operation = document["paths"][path]["get"]
         assert set(operation["responses"]) == statuses
@@ -60,7 +60,7 @@ async def test_errors_and_keys_are_documented(document: Any) -> None:
             schema = operation["responses"][status]["content"]["application/json"]["schema"]
             assert schema["$ref"].endswith("/ErrorBody")
     assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
-    assert set(document["paths"][MEDIA]["get"]["responses"]) == {"200", "304", "401", "404", "422", "503"}
+    assert set(document["paths"][MEDIA]["get"]["responses"]) == {"200", "304", "401", "404", "422", "429", "503"}
 
 
 @pytest.mark.parametrize("parameter", LIST_PARAMETERS, ids=lambda parameter: str(parameter.name))

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from query_api.conditions import Conditions
-from query_api.errors import BadParameter
+from query_api.errors import BadParameter, TooExpensive
 from query_api.parameters import CursorPage, NumberedPage, Page, given, page_of
 from query_api.sorting import SORTS
 
@@ -36,6 +36,21 @@ def test_the_first_of_a_repeated_parameter_counts() -> None:
     page = asked("pageSize=1&pageSize=2&pageNumber=3")
     assert isinstance(page, NumberedPage)
     assert (page.size, page.offset) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "query", ["pageSize=10000&pageNumber=100", "pageNumber=100000", "pageSize=0&pageNumber=9999999"]
+)
+def test_numbered_pages_reach_to_the_millionth_row(query: str) -> None:
+    page = asked(query)
+    assert isinstance(page, NumberedPage)
+    assert page.offset + page.size in (1_000_000, 0)
+
+
+@pytest.mark.parametrize("query", ["pageSize=10000&pageNumber=101", "pageNumber=100001", "pageNumber=999999999999999"])
+def test_deeper_pages_are_refused_with_the_way_to_go_on(query: str) -> None:
+    with pytest.raises(TooExpensive, match="view=full&cursor="):
+        asked(query)
 
 
 @pytest.mark.parametrize("order", ["asc", "ASC", "Asc"])

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.filtering.filter_text import BadFilter, Group, Operator, Rule, parse_filter
+from ledger.filtering.tree import Vocabulary
+
+COLUMNS = Vocabulary.COLUMNS
 
 
 def group(*rules: Any, combinator: str = "and", **more: Any) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def test_the_flat_form_is_equality_on_columns() -> None:
     assert found == Group(
         False,
         False,
-        (Rule("status", Operator.EQUAL, 200, True), Rule("user_id", Operator.NULL, None, True)),
+        (Rule("status", Operator.EQUAL, 200, COLUMNS), Rule("user_id", Operator.NULL, None, COLUMNS)),
     )
 
 

@@ -13,17 +13,10 @@ from clickhouse_connect.driver.exceptions import (
 from ledger.errors import StoreUnavailable
 from ledger.ids import ProjectId
 from ledger.store import DataRefused, RequestLogStore, StoreBroken
-from ledger.store.clickhouse import (
-    DATA,
-    IDS_PER_LOOK_UP,
-    TRANSIENT,
-    ClickHousePool,
-    ClickHouseStore,
-    by_project,
-    is_embedded,
-    sorted_by_remedy,
-)
+from ledger.store.clickhouse import ClickHousePool, ClickHouseStore, is_embedded
 from ledger.store.columns import time_text
+from ledger.store.remedies import DATA, TRANSIENT, sorted_by_remedy
+from ledger.store.row_reads import IDS_PER_LOOK_UP, by_project
 from tests.support.builders import an_id
 
 TOO_MANY_PARTITIONS = "Code: 252. DB::Exception: Too many partitions for single INSERT block (more than 100)."

@@ -1,0 +1,63 @@
+"""Deletion for age: what is kept, and whether what is not kept goes."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from clickhouse_connect.driver import Client
+
+from ledger.clock import Clock, from_milliseconds, to_milliseconds
+from ledger.doctor import Finding, ok, problem
+from ledger.doctor.store_looks import Check, rows
+from ledger.filtering.statements import Bound
+from ledger.retention import DAY_MS, DEFAULT, Installation, Policies
+from ledger.store.retention import Run, latest_run, read_policies
+from ledger.store.retention_deleting import Cut, gone
+
+PART = "calls kept"
+LATE_DAYS = 2
+
+_WHO = "The process that deletes is the standalone, or the worker that owns partition 0: does it run, what does it log?"
+
+
+def retention_check(installation: Installation, clock: Clock) -> Check:
+    """The check of an installation."""
+    return partial(_look, installation=installation, clock=clock)
+
+
+def _look(client: Client, installation: Installation, clock: Clock) -> Iterator[Finding]:
+    now = to_milliseconds(clock())
+    policies = read_policies(client, installation)
+    run, done = latest_run(client), latest_run(client, finished=True)
+    if run and run.error:
+        yield problem(PART, f"Deleting what is too old failed at {_day(run.written_at)}: {run.error}", _WHO)
+    elif (done is None or now - (done.finished_at or 0) > LATE_DAYS * DAY_MS) and (
+        left := _left(client, policies, now)
+    ):
+        last = f"was last done {_day(done.begun_at)}" if done else "was never done"
+        yield problem(PART, f"{left} versions of calls are hidden and still there; deletion for age {last}.", _WHO)
+    else:
+        yield ok(PART, _said(policies))
+
+
+def _is_late(done: Run | None, now: int) -> bool:
+    return done is None or now - (done.finished_at or 0) > LATE_DAYS * DAY_MS
+
+
+def _left(client: Client, policies: Policies, now: int) -> int:
+    """What has been too old for days and is still there."""
+    then = now - LATE_DAYS * DAY_MS
+    bound = Bound()
+    where = gone("request_logs", Cut(policies.retained(then), then), bound)
+    return int(rows(client, bound.statement(f"SELECT count() FROM request_logs WHERE {where}"))[0][0])
+
+
+def _said(policies: Policies) -> str:
+    days = policies.default_days
+    others = sum(policy.project != DEFAULT for policy in policies.set_ones)
+    by_default = "For ever by default" if days is None else f"{days} days by default"
+    cut = f"; those from before {_day(policies.cut_before)} went for the disk cap's sake" if policies.cut_before else ""
+    return f"{by_default}, {others} projects with days of their own{cut}."
+
+
+def _day(ms: int) -> str:
+    return f"{from_milliseconds(ms):%Y-%m-%d %H:%M} UTC"

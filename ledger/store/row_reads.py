@@ -1,0 +1,56 @@
+"""Stored rows by their keys, in statements of a size that an engine takes."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import groupby
+from typing import Any, TypeVar
+
+from clickhouse_connect.driver import Client
+
+from ledger.ids import ProjectId, from_int, to_int
+from ledger.request_log import RequestLog, RowKey
+from ledger.store import Identity
+from ledger.store.columns import BODY_COLUMNS, ROW_COLUMNS, bodies_from, row_from, select_list, time_text
+
+T = TypeVar("T")
+
+IDS_PER_LOOK_UP = 1000
+
+
+def read_rows(client: Client, keys: Collection[RowKey], *, with_bodies: bool) -> list[RequestLog]:
+    """The current row of each key that has one, deleted ones left out."""
+    rows: list[RequestLog] = []
+    for project, group in _grouped(keys, lambda key: key.project):
+        for start in range(0, len(group), IDS_PER_LOOK_UP):
+            rows.extend(_rows_of(client, project, group[start : start + IDS_PER_LOOK_UP], with_bodies))
+    return rows
+
+
+def _rows_of(client: Client, project: ProjectId, keys: Sequence[RowKey], with_bodies: bool) -> list[RequestLog]:
+    parameters = {
+        "project": project,
+        "times": [time_text(key.created_at) for key in keys],
+        "ids": [to_int(key.id) for key in keys],
+    }
+    where = (
+        "FINAL WHERE project = {project:String} AND created_at IN {times:Array(DateTime64(3, 'UTC'))}"
+        " AND id IN {ids:Array(UInt128)} AND is_deleted = 0"
+    )
+    light = client.query(f"SELECT {select_list(ROW_COLUMNS)} FROM request_logs {where}", parameters=parameters)
+    heavy = {}
+    if with_bodies:
+        found = client.query(f"SELECT {select_list(BODY_COLUMNS)} FROM request_bodies {where}", parameters=parameters)
+        heavy = dict(map(bodies_from, found.result_rows))
+    return [row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows]
+
+
+def by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[Any]]]:
+    """The ids of each project, in groups of a size that one statement takes."""
+    for project, group in _grouped(set(of), lambda identity: identity[0]):
+        ids = [id_ for _, id_ in group]
+        for start in range(0, len(ids), IDS_PER_LOOK_UP):
+            yield project, ids[start : start + IDS_PER_LOOK_UP]
+
+
+def _grouped(items: Collection[T], key: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:
+    for value, group in groupby(sorted(items, key=key), key=key):
+        yield value, list(group)

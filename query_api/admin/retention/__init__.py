@@ -1,0 +1,1 @@
+"""How long calls are kept: `controller` shows and sets it, `showing` says it in the answer's shapes."""

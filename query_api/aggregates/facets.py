@@ -1,0 +1,108 @@
+"""`/api/v1/requests/facets`: which values several fields have among the calls, and how often.
+
+All fields that are asked for are counted in one reading of the rows.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ledger.clock import Clock
+from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound
+from query_api.aggregates.aggregates import Aggregates
+from query_api.aggregates.asking import Asked, asked_of, limit_of
+from query_api.aggregates.groups import FACET_COLUMNS, Group, group_of, names_in, order_of
+from query_api.aggregates.measured import double
+from query_api.aggregates.measures import COUNT, RANGED, RANGES
+from query_api.aggregates.partials import NEVER, Partial, added
+from query_api.aggregates.questions import question, span_of
+from query_api.aggregates.schemas import CostRange, Facet, FacetRanges, Facets, FacetValue, NumberRange
+from query_api.errors import BadParameter
+from query_api.parameters import Given
+from query_api.reading import Reader
+from query_api.views import usd
+
+DEFAULT_FIELDS = (
+    *("status", "model", "provider", "environment", "user"),
+    *("source", "finish_reason", "streamed", "cached"),
+)
+DEFAULT_LIMIT = 20
+MOST_FIELDS = 20
+_METADATA_KEY = "arrayJoin(arrayDistinct(metadata_keys))"
+
+
+@dataclass(frozen=True, slots=True)
+class FacetsAsked:
+    """What is asked for."""
+
+    rows: Asked
+    names: tuple[str, ...]
+    limit: int
+
+
+def facets_asked(parameters: Given, clock: Clock) -> FacetsAsked:
+    """Raises `BadParameter` or `BadFilter`."""
+    rows = asked_of(parameters, clock)
+    names = tuple(names_in(parameters.get("fields") or "")) or DEFAULT_FIELDS
+    if len(names) > MOST_FIELDS:
+        raise BadParameter("fields", f"takes at most {MOST_FIELDS} names")
+    for name in names:
+        group_of("fields", name, FACET_COLUMNS, Bound())
+    return FacetsAsked(rows, names, limit_of(parameters, DEFAULT_LIMIT))
+
+
+async def facets(asked: FacetsAsked, reach: Reach, aggregates: Aggregates, reader: Reader) -> Facets:
+    """Raises `BadFilter`, `TooExpensive`, `TooBusy`, `StoreUnavailable` or `StoreBroken`."""
+    conditions, bound = asked.rows.conditions, Bound()
+    groups = [group_of("fields", name, FACET_COLUMNS, bound) for name in asked.names]
+    by_field = question(conditions, reach, COUNT, [group.sql for group in groups], bound)
+    many = any(group.many for group in groups)
+    questions = [
+        replace(by_field, each=True, many=many),
+        question(conditions, reach, RANGES),
+        replace(question(conditions, reach, COUNT, [_METADATA_KEY]), many=True),
+    ]
+    found = await aggregates.of(questions, span_of(conditions, reach), reader)
+    return await asyncio.to_thread(_shown, asked, groups, [added(partials) for partials in found])
+
+
+def _shown(asked: FacetsAsked, groups: Sequence[Group], found: Sequence[Partial]) -> Facets:
+    by_field, ranges, metadata_keys = found
+    values: list[list[tuple[int, object]]] = [[] for _ in groups]
+    for (which, *key), requests in zip(by_field.keys, by_field.sums[:, 0].tolist(), strict=True):
+        place = _place(which, len(groups))
+        values[place].append((requests, groups[place].shown(key[place])))
+    keys = zip(metadata_keys.sums[:, 0].tolist(), (key for (key,) in metadata_keys.keys), strict=True)
+    return Facets(
+        **asked.rows.said(),
+        requests=int(ranges.sums.sum()),
+        facets={group.name: _facet(of_field, asked.limit) for group, of_field in zip(groups, values, strict=True)},
+        ranges=_ranges(ranges),
+        metadata_keys=_facet(list(keys), asked.limit),
+    )
+
+
+def _place(grouping: int, fields: int) -> int:
+    """Which of the fields a row of the answer is about: its bit alone is not set, and the last field has the lowest."""
+    return fields - (~grouping & ((1 << fields) - 1)).bit_length()
+
+
+def _facet(values: Sequence[tuple[int, object]], limit: int) -> Facet:
+    ranked = sorted(values, key=lambda pair: order_of(pair[0], (pair[1],)))
+    listed = [FacetValue(value, requests) for requests, value in ranked[:limit]]
+    left = ranked[limit:]
+    return Facet(listed, len(left), sum(requests for requests, _ in left))
+
+
+def _ranges(found: Partial) -> FacetRanges:
+    peaks = found.peaks[0].tolist() if len(found.keys) else [NEVER] * 2 * len(RANGED)
+    bounds = dict(zip(RANGED, zip(peaks[::2], peaks[1::2], strict=True), strict=True))
+    ends = {
+        name: (None, None) if highest == NEVER else (~complement, highest)
+        for name, (complement, highest) in bounds.items()
+    }
+    latency = NumberRange(*(None if bits is None else double(bits) for bits in ends["latency_ms"]))
+    return FacetRanges(
+        latency, NumberRange(*ends["ttft_ms"]), NumberRange(*ends["total_tokens"]), CostRange(*map(usd, ends["cost"]))
+    )
