@@ -20,11 +20,10 @@ def installation_of(section: RetentionSection, folder: Path) -> Installation:
     return Installation(section.days, int(section.max_gb * BYTES_OF_GB))
 
 
-def words(installation: Installation) -> str:
-    """The same for people."""
-    days, most = installation.default_days, installation.max_bytes
+def words(days: int | None, max_bytes: int | None) -> str:
+    """What is kept by default, for people."""
     kept = "calls for ever" if days is None else f"calls for {days} days"
-    return kept if most is None else f"{kept}, of the newest as much as {gigabytes(most)} hold"
+    return kept if max_bytes is None else f"{kept}, at most {gigabytes(max_bytes)} of them"
 
 
 def gigabytes(size: int) -> str:

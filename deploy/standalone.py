@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from litestar.types import ASGIApp
 
+from deploy.addresses import url_from_here, url_of
 from deploy.banner import Banner
 from deploy.data_folder import DataFolder
 from deploy.disk_space import DiskSpace, RoomyPublisher, watch_parts
@@ -50,6 +51,7 @@ from ledger.settings import (
 from ledger.store import StoreBroken
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.migrations import Migration, available, drive, migrate
+from ledger.store.retention import read_policies
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
 from workers.drivers.erasing import Eraser, run_erasing
@@ -132,9 +134,9 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
             parts = _Parts(
                 making, bus, space, writing, reading, erasing, KeyRing(data.keys, start_token=token), Vitals()
             )
-            kept = words(options.installation)
-            banner = Banner(_url(listener), data.root, first_key, options.port, time.monotonic() - started, kept)
-            data.announce(_url_from_here(listener), token)
+            kept = await _kept(writing, options)
+            banner = Banner(url_of(listener), data.root, first_key, options.port, time.monotonic() - started, kept)
+            data.announce(url_from_here(listener), token)
             for line in banner.lines():
                 say(line)
             await _run_parts(parts, options, listener, stop)
@@ -155,6 +157,13 @@ async def _agree(bus: SqliteLog, writing: ClickHousePool, making: Making, data: 
             " which is named here, out of the store: what the log still holds of it is stored again at the next start."
             " Otherwise put a backup back."
         ) from error
+
+
+async def _kept(store: ClickHousePool, options: StandaloneOptions) -> str:
+    """How long calls are kept by default, in words."""
+    installation = options.installation
+    policies = await store.run(partial(read_policies, installation=installation))
+    return words(policies.default_days, installation.max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,21 +300,3 @@ async def _prune(bus: SqliteLog) -> None:
                 pass
         except BusUnavailable as error:
             log.warning("The log could not be pruned; it is tried again.", extra={"error": str(error)})
-
-
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where one listens on every interface, and where this machine reaches it."""
-
-
-def _url_from_here(listener: socket.socket) -> str:
-    host, port, *_ = listener.getsockname()
-    return _url_of(WILDCARDS.get(host, host), port)
-
-
-def _url(listener: socket.socket) -> str:
-    host, port, *_ = listener.getsockname()
-    return _url_of(host, port)
-
-
-def _url_of(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -23,6 +23,7 @@ MARGIN = 8
 """So many candidates more than rows are wanted: copies and rows that no longer match."""
 
 MOST_CANDIDATES = 10_000
+ROUNDS_OF_CANDIDATES = 3
 ROUNDS_FROM_TEXTS = 3
 """After so many rounds in which the texts' index did not fill the page, the other conditions are likely rare."""
 
@@ -58,17 +59,19 @@ async def newest(
         found = await _from_texts(words, replace(bare, query=rest), everywhere, reader, after, limit)
         if found is not None:
             return found
-    read = _final(bare, reader) if looks_into_bodies(bare) else _standing(bare, reader)
-    return await _by_spans(read, everywhere, after, limit, to_milliseconds(clock()))
+    ways = [_final(bare, reader)] if looks_into_bodies(bare) else [_standing(bare, reader), _final(bare, reader)]
+    return await _by_spans(ways, everywhere, after, limit, to_milliseconds(clock()))
 
 
-async def _by_spans(read: Read, everywhere: Span, after: RowKey | None, limit: int, now: int) -> list[RequestLog]:
+async def _by_spans(
+    ways: Sequence[Read], everywhere: Span, after: RowKey | None, limit: int, now: int
+) -> list[RequestLog]:
     found: list[RequestLog] = []
     length, left = DAY_MS, everywhere
     while True:
         part = left.cut(length, now)
         had = len(found)
-        async for rows in _rounds(read, part, after, limit - had):
+        async for rows in _rounds(ways, part, after, limit - had):
             found += rows
         rest = left.before(part)
         if len(found) >= limit or rest is None:
@@ -76,15 +79,21 @@ async def _by_spans(read: Read, everywhere: Span, after: RowKey | None, limit: i
         length, left = next_length(length, len(found) - had, limit - len(found)), rest
 
 
-async def _rounds(read: Read, within: Span, after: RowKey | None, limit: int) -> AsyncIterator[Sequence[RequestLog]]:
-    """Readings of one span until there are enough rows or no more; each asks for more than the one before."""
-    size = limit
+async def _rounds(
+    ways: Sequence[Read], within: Span, after: RowKey | None, limit: int
+) -> AsyncIterator[Sequence[RequestLog]]:
+    """Readings of one span until there are enough rows or no more, each larger than the one before.
+
+    Where most candidates turn out to be superseded, the last of the ways goes on.
+    """
+    size, number = limit, 0
     while limit > 0:
+        read = ways[0] if number < ROUNDS_OF_CANDIDATES else ways[-1]
         got = await read(within, after, min(size + MARGIN, MOST_CANDIDATES))
         yield got.rows
         if not got.more:
             return
-        limit, after, size = limit - len(got.rows), got.last, 4 * size
+        limit, after, size, number = limit - len(got.rows), got.last, 4 * size, number + 1
 
 
 def _standing(conditions: Conditions, reader: Reader) -> Read:

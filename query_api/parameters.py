@@ -117,7 +117,6 @@ def conditions_of(parameters: Given, clock: Clock) -> Conditions:
     """Which rows are meant, as every endpoint of our own takes it. Raises `BadParameter` or `BadFilter`."""
     return replace(
         _conditions(parameters),
-        query=parse_query(_text(parameters, "q")),
         created_from=bound_ms("from", parameters.get("from") or None, clock),
         created_before=bound_ms("to", parameters.get("to") or None, clock),
     )
@@ -128,6 +127,7 @@ def _conditions(parameters: Given) -> Conditions:
         user_id=_text(parameters, "user_id"),
         search=_text(parameters, "search"),
         filter=parse_filter(parameters.get("filter")),
+        query=parse_query(_text(parameters, "q")),
     )
 
 

@@ -34,7 +34,7 @@ class Broken(Exception):
 
 @click.command()
 @click.argument("query", required=False, default="")
-@click.option("--from", "since", help="Begin with the calls since then, a day back at most: like now-10m.")
+@click.option("--from", "since", help="Begin with the calls since then, a day back at most, like now-10m.")
 @click.option("--rate", type=click.IntRange(1, 500), default=50, show_default=True, help="Calls per second at most.")
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print each call as one line of JSON.")

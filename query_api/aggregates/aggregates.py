@@ -15,6 +15,7 @@ from ledger.clock import Clock, to_milliseconds
 from ledger.counted_log import CountedLog
 from ledger.errors import LedgerError
 from ledger.store import StoreBroken
+from query_api.aggregates import rare
 from query_api.aggregates.cache import AggregateCache, CacheLimits, Name
 from query_api.aggregates.flights import Flight, Flights
 from query_api.aggregates.partials import Partial, partial_from
@@ -131,6 +132,10 @@ class Aggregates:
         self, asked: Question, units: Sequence[Unit], reader: Reader
     ) -> tuple[Computed, frozenset[str]]:
         """The aggregate of each unit, and which servers told it."""
+        if asked.few_may_match and rare.is_worth_trying(units):
+            few = await rare.counted(asked, units, reader)
+            if few is not None:
+                return _counted_by_unit(asked, units, few.created_at), few.hosts
         rows = await reader.rows(statement(asked, units), LIMITS)
         return await asyncio.to_thread(_by_unit, asked, units, rows), frozenset(row[0] for row in rows)
 
@@ -140,3 +145,8 @@ def _by_unit(asked: Question, units: Sequence[Unit], rows: Sequence[Sequence[Any
     for row in rows:
         groups[row[1]].append(row[2:])
     return {unit.whole: partial_from(groups[unit.asked.start], asked.widths) for unit in units}
+
+
+def _counted_by_unit(asked: Question, units: Sequence[Unit], created_at: Sequence[int]) -> Computed:
+    counts = {unit: sum(unit.asked.start <= ms < unit.asked.end for ms in created_at) for unit in units}
+    return {unit.whole: partial_from([[count]] if count else [], asked.widths) for unit, count in counts.items()}

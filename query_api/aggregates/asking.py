@@ -5,15 +5,18 @@ unless they are told to.
 """
 
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.clock import Clock, to_milliseconds
 from query_api.aggregates.spans import ALL_TIME, DAY_MS, Period
 from query_api.conditions import Conditions
-from query_api.errors import BadParameter
+from query_api.errors import BadParameter, TooExpensive
 from query_api.parameters import Given, conditions_of
 from query_api.views import iso
+
+T = TypeVar("T")
 
 DEFAULT_DAYS = 30
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -45,6 +48,16 @@ def asked_of(parameters: Given, clock: Clock) -> Asked:
     if start > end:
         raise BadParameter("from", "must not be after to (without to: now)")
     return Asked(replace(conditions, created_from=start, created_before=end), Period(start, end), narrowed)
+
+
+async def advised(answer: Awaitable[T]) -> T:
+    """The answer; where it is too expensive, with advice that fits statistics."""
+    try:
+        return await answer
+    except TooExpensive as error:
+        raise TooExpensive(
+            f"{error} For statistics: narrow the time, group by less, or take a longer interval."
+        ) from error
 
 
 def limit_of(parameters: Given, default: int = DEFAULT_LIMIT) -> int:

@@ -7,6 +7,7 @@ from litestar.params import SkipValidation
 from ledger.clock import Clock
 from ledger.filtering.reach import Reach
 from query_api.aggregates.aggregates import Aggregates
+from query_api.aggregates.asking import advised
 from query_api.aggregates.facets import facets, facets_asked
 from query_api.aggregates.histogram import histogram, histogram_asked
 from query_api.aggregates.openapi import FacetsOperation, HistogramOperation, StatisticsOperation, UnpricedOperation
@@ -41,7 +42,7 @@ class StatisticsController(Controller):
     ) -> Statistics:
         """Exact counts, sums, averages and maxima; percentiles of exact rank, off by less than 0.4 %."""
         asked = statistics_asked(given(request.scope["query_string"]), clock)
-        return await statistics(asked, reach, aggregates, reader)
+        return await advised(statistics(asked, reach, aggregates, reader))
 
     @get(
         "/requests/histogram",
@@ -59,7 +60,7 @@ class StatisticsController(Controller):
     ) -> RequestHistogram:
         """Every bucket of the range, oldest first. A status below 100, or none at all, is unknown."""
         asked = histogram_asked(given(request.scope["query_string"]), clock)
-        return await histogram(asked, reach, aggregates, reader)
+        return await advised(histogram(asked, reach, aggregates, reader))
 
     @get(
         "/requests/facets",
@@ -77,7 +78,7 @@ class StatisticsController(Controller):
     ) -> Facets:
         """The values with the most calls of each field, how much is left out, and the ranges of numbers."""
         asked = facets_asked(given(request.scope["query_string"]), clock)
-        return await facets(asked, reach, aggregates, reader)
+        return await advised(facets(asked, reach, aggregates, reader))
 
     @get(
         "/models/unpriced",
@@ -95,4 +96,4 @@ class StatisticsController(Controller):
     ) -> UnpricedModels:
         """Those with the most such calls first, with the reasons."""
         asked = unpriced_asked(given(request.scope["query_string"]), clock)
-        return await unpriced(asked, reach, aggregates, reader)
+        return await advised(unpriced(asked, reach, aggregates, reader))

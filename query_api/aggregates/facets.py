@@ -70,13 +70,13 @@ async def facets(asked: FacetsAsked, reach: Reach, aggregates: Aggregates, reade
 def _shown(asked: FacetsAsked, groups: Sequence[Group], found: Sequence[Partial]) -> Facets:
     by_field, ranges, metadata_keys = found
     values: list[list[tuple[int, object]]] = [[] for _ in groups]
-    for (which, *key), requests in zip(by_field.keys, by_field.sums[:, 0].tolist(), strict=True):
+    for (which, *key), requests in zip(by_field.keys, by_field.first_sums(), strict=True):
         place = _place(which, len(groups))
         values[place].append((requests, groups[place].shown(key[place])))
-    keys = zip(metadata_keys.sums[:, 0].tolist(), (key for (key,) in metadata_keys.keys), strict=True)
+    keys = zip(metadata_keys.first_sums(), (key for (key,) in metadata_keys.keys), strict=True)
     return Facets(
         **asked.rows.said(),
-        requests=int(ranges.sums.sum()),
+        requests=sum(ranges.first_sums()),
         facets={group.name: _facet(of_field, asked.limit) for group, of_field in zip(groups, values, strict=True)},
         ranges=_ranges(ranges),
         metadata_keys=_facet(list(keys), asked.limit),

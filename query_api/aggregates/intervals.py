@@ -18,7 +18,7 @@ LENGTHS: Mapping[str, int] = {
     "7d": 7 * DAY_MS,
 }
 AUTO, NONE = "auto", "none"
-AUTO_BUCKETS = 120
+AUTO_BUCKETS = 121  # 30 days by six hours, wherever they begin
 MOST_BUCKETS = 2000
 _FIRST_MONDAY_MS = 4 * DAY_MS
 
@@ -56,7 +56,7 @@ def interval_of(text: str, range_: Period) -> Interval | None:
     if text == NONE:
         return None
     if text not in (AUTO, *LENGTHS):
-        raise BadParameter("interval", f"must be one of: {', '.join((AUTO, *LENGTHS))}")
+        raise BadParameter("interval", f"must be one of: {', '.join((NONE, AUTO, *LENGTHS))}")
     interval = _fitting(range_) if text == AUTO else Interval(text)
     buckets = len(interval.starts(range_))
     if buckets > MOST_BUCKETS:

@@ -31,6 +31,10 @@ class Partial:
     peaks: Integers
     histogram: Histogram = NO_NUMBERS
 
+    def first_sums(self) -> list[int]:
+        """The first sum of each group: its rows, where the measure begins with their count."""
+        return list(self.sums[:, 0].tolist()) if self.keys else []
+
     @property
     def nbytes(self) -> int:
         """About what it takes in memory."""

@@ -30,6 +30,7 @@ class Question:
     measure: Measure
     each: bool = False  # by each of the keys alone, not by all of them together
     many: bool = False  # there may be very many groups
+    few_may_match: bool = False  # of the rows, which are only counted, and the conditions are on the row alone
 
     @property
     def identity(self) -> str:
@@ -75,7 +76,7 @@ def statement(asked: Question, units: Sequence[Unit]) -> Statement:
     """The groups of each unit: server, start of the unit, key, sums, peaks, bins and their counts."""
     bound = Bound(dict(asked.values))
     unit = _unit(units)
-    rows = f"FROM request_logs FINAL WHERE {asked.where} AND {_times(units, bound)}"
+    rows = f"FROM request_logs FINAL WHERE {asked.where} AND {times_of(units, bound)}"
     names = [f"key{number}_" for number in range(len(asked.keys))]
     keys = [f"{sql} AS {name}" for sql, name in zip(asked.keys, names, strict=True)]
     if asked.measure.histogram is None:
@@ -109,7 +110,7 @@ def _unit(units: Sequence[Unit]) -> str:
     return f"roundDown({CREATED}, [{starts}])"
 
 
-def _times(units: Sequence[Unit], bound: Bound) -> str:
+def times_of(units: Sequence[Unit], bound: Bound) -> str:
     """Bounds of the whole, by which the engine finds its place, and each unit's own where there are gaps."""
     first, last = min(unit.asked.start for unit in units), max(unit.asked.end for unit in units)
     clause = f"created_at >= {bound.time(first)} AND created_at < {bound.time(last)}"

@@ -125,8 +125,7 @@ class _Statistics:
 
     def _listed(self, by_group: Partial) -> Places:
         """The groups with the most calls, and the place of each."""
-        requests = by_group.sums[:, 0].tolist()
-        ranked = sorted(zip(requests, by_group.keys, strict=True), key=lambda pair: order_of(*pair))
+        ranked = sorted(zip(by_group.first_sums(), by_group.keys, strict=True), key=lambda pair: order_of(*pair))
         return {key: place for place, (_, key) in enumerate(ranked[: self._asked.limit])}
 
 

@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 from ledger.errors import LedgerError
 
 PIECE_BYTES = 256 * 1024  # so much is handed to the server at once: it waits until a slow client has taken it
+PATIENCE_SECONDS = 120.0  # for a piece to be taken: whoever reads nothing for so long holds a place for nothing
 LOOK_EVERY_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
@@ -28,14 +29,21 @@ class ExportBroken(LedgerError):
 class Download(ASGIResponse):
     """The answer whose body these parts are. Its parts are closed when it ends, however it ends."""
 
-    __slots__ = ("_parts", "_stopping")
+    __slots__ = ("_parts", "_patience_seconds", "_stopping")
 
     _should_set_content_length = False
 
     def __init__(
-        self, parts: AsyncGenerator[bytes, None], stopping: asyncio.Event, headers: Mapping[str, str], media_type: str
+        self,
+        parts: AsyncGenerator[bytes, None],
+        stopping: asyncio.Event,
+        headers: Mapping[str, str],
+        media_type: str,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         super().__init__(headers={**headers, "content-type": media_type}, media_type=media_type)
+        self._patience_seconds = patience_seconds
         self._parts = parts
         self._stopping = stopping
 
@@ -44,16 +52,18 @@ class Download(ASGIResponse):
         async with aclosing(self._parts) as parts:
             first = await anext(parts)
             await self.start_response(send)
-            await _while_wanted(_send_all(first, parts, send), receive, self._stopping)
+            await _while_wanted(self._send_all(first, parts, send), receive, self._stopping)
 
+    async def _send_all(self, first: bytes, parts: AsyncGenerator[bytes, None], send: Send) -> None:
+        await self._send(first, send)
+        async for part in parts:
+            await self._send(part, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-async def _send_all(first: bytes, parts: AsyncGenerator[bytes, None], send: Send) -> None:
-    for piece in _pieces(first):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    async for part in parts:
+    async def _send(self, part: bytes, send: Send) -> None:
         for piece in _pieces(part):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+            async with asyncio.timeout(self._patience_seconds):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 def _pieces(part: bytes) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ A CSV cell is never run as a formula: a text that a spreadsheet would take for o
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,7 @@ class Csv:
 
     def page(self, items: Sequence[Item]) -> bytes:
         """A line for each row."""
-        return _lines([self._cells(self._shown.values(item)) for item in items])
+        return _lines(self._cells(self._shown.values(item)) for item in items)
 
     def end(self) -> bytes:
         """Nothing."""
@@ -105,9 +105,11 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+def _lines(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    writer = csv.writer(text)
+    for row in rows:  # one by one: while many are written at once no other thread has its turn
+        writer.writerow(row)
     return text.getvalue().encode()
 
 

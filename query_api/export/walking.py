@@ -1,18 +1,22 @@
-"""The rows of an export, newest first, page by page, each by short statements of its own.
+"""The rows of an export, newest first, page by page, each by a short statement of its own, or by a few.
 
 A page looks at a stretch of time that holds a few pages at most, so that a search over all time is many small questions
 and none that is too expensive. Each page begins strictly after the last row of the one before: no row comes twice, and
 what arrives above a row that was passed does not come at all.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ledger.clock import Clock, to_milliseconds
 from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound, Statement
 from ledger.instants import LATEST_STORED_MS
 from ledger.request_log import RequestLog, RowKey
-from query_api.conditions import Conditions
+from ledger.store.columns import ROW_COLUMNS, row_from, select_list
+from query_api.candidates import strictly_before, ties
+from query_api.conditions import Conditions, looks_into_bodies, where
 from query_api.errors import TooExpensive
 from query_api.newest import newest
 from query_api.reading import Reader
@@ -70,7 +74,10 @@ class Walk:
     async def _newest(self, low: int, size: int) -> Sequence[RequestLog]:
         conditions = replace(self.conditions, created_from=low or None)
         reader = self.reader.renewed()
-        return await newest(conditions, self.reach, reader, after=self.after, limit=size, clock=self.clock)
+        if looks_into_bodies(conditions):
+            return await newest(conditions, self.reach, reader, after=self.after, limit=size, clock=self.clock)
+        found = await reader.rows(standing(conditions, self.reach, self.after, size))
+        return await asyncio.to_thread(lambda: [row_from(values) for values in found])
 
     def _shorten(self, failed: int) -> None:
         self._longest = failed // 2
@@ -88,3 +95,18 @@ class Walk:
             self.after = None
             self.conditions = replace(self.conditions, created_before=low)
             self._stretch = min(self._stretch * GROWTH, self._longest)
+
+
+def standing(conditions: Conditions, reach: Reach, after: RowKey | None, limit: int) -> Statement:
+    """The newest rows after this one, whole and at once: a page of an export lies together in the store's order.
+
+    (A list wants few rows of many, and finds their keys first.)
+    """
+    bound = Bound()
+    clause = where(conditions, reach, bound)
+    if after is not None:
+        clause += f" AND {strictly_before(after, reach, bound)}"
+    return bound.statement(
+        f"SELECT {select_list(ROW_COLUMNS)} FROM request_logs FINAL WHERE {clause}"
+        f" ORDER BY created_at DESC, {ties(reach, 'DESC')} LIMIT {bound.value(limit, 'UInt64')}"
+    )

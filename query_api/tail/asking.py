@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Parameter, Schema
 
-from ledger.clock import Clock, to_milliseconds
+from ledger.clock import Clock
 from query_api.conditions import Conditions
 from query_api.errors import BadParameter
 from query_api.parameters import Given, conditions_of
@@ -14,7 +14,6 @@ from query_api.tail.positions import Seen, decode
 
 DEFAULT_RATE, MOST_RATE = 50, 500
 MOST_SECONDS = 86_400
-DAY_MS = 86_400_000
 
 _DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -39,15 +38,10 @@ def asked(parameters: Given, header: str | None, clock: Clock) -> Asked:
     return Asked(
         conditions=replace(conditions, created_from=None, created_before=None),
         rate=_integer(parameters, "rate", (1, MOST_RATE)) or DEFAULT_RATE,
-        since=_since(conditions.created_from, clock),
+        since=conditions.created_from,
         resume=decode(text) if text else None,
         seconds=_integer(parameters, "seconds", (0, MOST_SECONDS)),
     )
-
-
-def _since(wanted: int | None, clock: Clock) -> int | None:
-    """A tail reaches a day back and no further."""
-    return None if wanted is None else max(wanted, to_milliseconds(clock()) - DAY_MS)
 
 
 def _integer(parameters: Given, name: str, allowed: tuple[int, int]) -> int | None:
@@ -70,7 +64,7 @@ _PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "user_id": (_TEXT, "The end user, exactly."),
     "search": (_TEXT, "Text anywhere in prompt, completion or the provider's id, in any letter case."),
     "filter": (_TEXT, "JSON: a group of rules {combinator, rules, not}, or an object of column: value."),
-    "from": (_TEXT, "Begin with the calls since then, a day back at most: ISO 8601 or like now-1h."),
+    "from": (_TEXT, "Begin with the calls since then, of those accepted in the last day: ISO 8601 or like now-1h."),
     "rate": (_count(1, MOST_RATE, DEFAULT_RATE), "Rows per second at most; what is left out is said."),
     "seconds": (_count(0, MOST_SECONDS), "End by itself after so many seconds; not before it is closed, if not given."),
     "last_event_id": (_TEXT, "Resume after this event, where the header cannot be set."),

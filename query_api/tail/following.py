@@ -20,10 +20,13 @@ from query_api.errors import TooBusy, TooExpensive
 from query_api.settings import TailCaps
 from query_api.tail import events
 from query_api.tail.allowance import Allowance
-from query_api.tail.asking import DAY_MS, Asked
+from query_api.tail.asking import Asked
 from query_api.tail.positions import Place, Places, Seen, encode, texts
 from query_api.tail.settled import Settlements
 from query_api.tail.windows import LeftOut, New, Window, Windows
+
+DAY_MS = 86_400_000
+"""Calls that were accepted longer ago are not looked for, also when they change."""
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +91,9 @@ class Following:
             self._backlog = self.parts.caps.backlog_rows
         since = views.iso(self._since) if self._since else None
         await self._write(events.ready(self._id(), texts(self._seen), self.asked.rate, since))
-        if self.asked.resume is not None and self.asked.resume.at < self._day_ago():
-            first, last = views.iso(self.asked.resume.at), views.iso(self._day_ago())
+        wanted_from = self.asked.since if self.asked.resume is None else self.asked.resume.at
+        if wanted_from is not None and wanted_from < self._day_ago():
+            first, last = views.iso(wanted_from), views.iso(self._day_ago())
             await self._write(events.skipped(self._id(), None, first, last))
 
     async def _follow(self) -> None:
@@ -107,7 +111,7 @@ class Following:
     async def _step(self) -> None:
         """Send what has become readable since the last time."""
         up_to = await self.parts.settlements.look()
-        window = Window(dict(self._seen), up_to, max(self._since, self._day_ago()))
+        window = Window(dict(self._seen), up_to, accepted_from=self._day_ago(), created_from=self._since)
         if window.moved:
             most = self.parts.caps.backlog_rows
             new, left_out = await self.windows.matching(window, self.asked.conditions, self.reach, most)

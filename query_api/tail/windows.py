@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from heapq import merge
 
 from ledger.bus import Position
+from ledger.engine_time import TIME, time_text
 from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId, from_int
@@ -18,17 +19,21 @@ from query_api.conditions import Conditions, where
 from query_api.reading import KEY_LIST, Reader
 from query_api.tail.positions import Place, Places
 
+MOST_NAMED = 1000
+"""So many calls are named one by one in a statement."""
+
 _SPAN = "count(), toUnixTimestamp64Milli(min(created_at)), toUnixTimestamp64Milli(max(created_at))"
 _PLACE_LIST = "bus_generation, bus_partition, bus_offset, toUnixTimestamp64Milli(updated_at) AS updated_at_ms"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """After these places, up to those; of calls that were created at this instant or later."""
+    """After these places, up to those; of calls that were accepted, and created, at these instants or later."""
 
     after: Places
     up_to: Places
-    created_from: int  # milliseconds since 1970
+    accepted_from: int = 0  # milliseconds since 1970, as the next
+    created_from: int = 0
 
     @property
     def moved(self) -> list[tuple[Place, int, int]]:
@@ -44,7 +49,9 @@ class Window:
             f" AND bus_offset >= {bound.value(first, 'UInt64')} AND bus_offset <= {bound.value(last, 'UInt64')})"
             for (generation, partition), first, last in self.moved
         )
-        return f"({' OR '.join(parts)})"
+        times = (("ingested_at", self.accepted_from), ("created_at", self.created_from))
+        bounds = (f" AND {column} >= {bound.time(ms)}" for column, ms in times if ms)
+        return f"({' OR '.join(parts)}){''.join(bounds)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +79,21 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class _Among(Reach):
-    """Only the calls of these milliseconds: what is asked of bodies, too, looks at no others."""
+    """Only the calls of these milliseconds and, if they are few, of these ids: of no others are bodies looked at."""
 
     first: int = 0
     last: int = 0
+    times: tuple[int, ...] = ()
+    ids: tuple[int, ...] = ()
 
     def clause(self, bound: Bound) -> str:
         """As of every reach."""
-        times = f"created_at >= {bound.time(self.first)} AND created_at <= {bound.time(self.last)}"
-        return f"{Reach.clause(self, bound)} AND {times}"
+        parts = [Reach.clause(self, bound), f"created_at >= {bound.time(self.first)}"]
+        parts.append(f"created_at <= {bound.time(self.last)}")
+        if self.ids:
+            times = bound.value([time_text(ms) for ms in self.times], f"Array({TIME})")
+            parts += [f"created_at IN {times}", f"id IN {bound.value(list(self.ids), 'Array(UInt128)')}"]
+        return " AND ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +131,12 @@ class Windows:
 
 
 async def _among(window: Window, reach: Reach, reader: Reader) -> _Among | None:
-    """When the calls were created that have any version in the window; None when there are none."""
-    count, first, last = (await reader.rows(_span(window, reach)))[0]
-    return _Among(reach.project, reach.retained, first, last) if count else None
+    """Which calls have any version in the window; None when there are none."""
+    count, first, last, times, ids = (await reader.rows(_candidates(window, reach)))[0]
+    if not count:
+        return None
+    named = (tuple(sorted(set(times))), tuple(sorted(set(ids)))) if count <= MOST_NAMED else ((), ())
+    return _Among(reach.project, reach.retained, first, last, *named)
 
 
 def in_order(found: Sequence[New]) -> list[New]:
@@ -131,12 +147,12 @@ def in_order(found: Sequence[New]) -> list[New]:
     return list(merge(*lanes.values(), key=lambda item: item.updated_at))
 
 
-def _span(window: Window, reach: Reach) -> Statement:
+def _candidates(window: Window, reach: Reach) -> Statement:
     """Asked of all versions, without putting them together: cheap, and no row that is meant can be missed by it."""
     bound = Bound()
     return bound.statement(
-        f"SELECT {_SPAN} FROM request_logs WHERE {reach.clause(bound)}"
-        f" AND created_at >= {bound.time(window.created_from)} AND {window.clause(bound)}"
+        f"SELECT {_SPAN}, groupArray({MOST_NAMED})(toUnixTimestamp64Milli(created_at)), groupArray({MOST_NAMED})(id)"
+        f" FROM request_logs WHERE {reach.clause(bound)} AND {window.clause(bound)}"
     )
 
 

@@ -4,26 +4,33 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from litestar.di import Provide
 
+from ledger.bus import Position
 from ledger.clock import to_milliseconds
 from ledger.filtering.reach import Reach
-from ledger.ids import ProjectId
-from ledger.request_log import Bodies
+from ledger.ids import ProjectId, keyed_id
+from ledger.patch import KeyEntry
+from ledger.request_log import Bodies, RequestLog
 from ledger.settings import QueryCaps
+from ledger.store.clickhouse import ClickHousePool
+from ledger.store.questions import Answer, Asking, PastACap, Question
 from query_api.conditions import Conditions
+from query_api.errors import TooExpensive
 from query_api.export.columns import HEAVY, KNOWN, LIGHT
 from query_api.export.walking import FIRST_STRETCH_MS, Walk
 from query_api.reading import Reader
 from query_api.views import iso, usd
-from tests.support.builders import A_TIME, a_request_log, an_id
+from tests.support.builders import A_TIME, ID_SECRET, a_request_log, an_id
 from tests.support.listing_strategies import many_rows
 from tests.support.query_service import A_NOW, QueryService
 
@@ -295,7 +302,7 @@ async def test_the_headers_say_what_kind_of_file_it_is(service: QueryService) ->
 
 
 async def test_too_many_at_a_time_are_told_when_to_come_back(service: QueryService) -> None:
-    places = service.app.dependencies["export_places"].dependency()
+    places = cast(Provide, service.app.dependencies["export_places"]).dependency()
     with places.taken("shop"), places.taken("shop"):
         refused = await service.get(EXPORT)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
@@ -310,7 +317,7 @@ def walk_of(reader: Reader, page_rows: int, **conditions: Any) -> Walk:
 
 
 async def walked(walk: Walk) -> list[Sequence[str]]:
-    pages = []
+    pages: list[Sequence[str]] = []
     while (logs := await walk.page()) is not None:
         pages.append([str(log.id) for log in logs])
     return pages
@@ -329,3 +336,74 @@ async def test_rows_far_apart_are_reached_in_few_steps(service: QueryService) ->
     pages = await walked(walk_of(Reader(service.pool, QueryCaps()), 100))
     assert [id_ for page in pages for id_ in page] == [an_id(ms, 1) for ms in times]
     assert len(pages) < 15
+
+
+async def test_what_arrives_above_the_place_that_was_reached_does_not_come(service: QueryService) -> None:
+    logs = [a_request_log(created_at=A_TIME - number) for number in range(6)]
+    await service.add(*logs)
+    walk = walk_of(Reader(service.pool, QueryCaps()), 3)
+    first: Sequence[RequestLog] = []
+    while not first:
+        first = await walk.page() or []
+    late = a_request_log(created_at=A_TIME - 10)
+    await service.add(a_request_log(created_at=A_TIME + 1), a_request_log(id=an_id(A_TIME, 9)), late)
+    rest = [id_ for page in await walked(walk) for id_ in page]
+    assert [log.id for log in first] + rest == [*(log.id for log in logs), late.id]
+
+
+async def test_rows_dated_ahead_of_the_clock_are_exported_as_they_are_listed(service: QueryService) -> None:
+    ahead = a_request_log(created_at=to_milliseconds(A_NOW) + 3_600_000)
+    await service.add(ahead, a_request_log())
+    assert await ids(service) == [ahead.id, an_id(A_TIME, 1)]
+    assert await ids(service, to=iso(to_milliseconds(A_NOW))) == [an_id(A_TIME, 1)]
+
+
+async def test_it_is_gone_on_with_after_a_row_whose_id_carries_no_time(service: QueryService) -> None:
+    shop, id_ = ProjectId("shop"), keyed_id("order-7", ID_SECRET)
+    await service.store.insert_key_entries([KeyEntry(shop, id_, Position(1, 0, 3), A_TIME, "hash")], uuid4().hex)
+    older = a_request_log(created_at=A_TIME - 1)
+    await service.add(a_request_log(id=id_), older, a_request_log(created_at=A_TIME + 1))
+    for key in (service.keys.shop, service.keys.everything):
+        assert await ids(service, key, after_id=id_) == [older.id]
+    foreign = await service.get(EXPORT, service.keys.bank, after_id=id_)
+    assert (foreign.status_code, foreign.json()["error"].partition(":")[0]) == (400, "after_id")
+
+
+class Strained:
+    """A store under which every question about more than so much time is too expensive."""
+
+    def __init__(self, pool: ClickHousePool, most_ms: int) -> None:
+        self._asking, self._most_ms = Asking(pool), most_ms
+        self.refused = 0
+
+    async def run(self, statement: Question) -> Answer:
+        """The answer to a modest question."""
+        times = [to_milliseconds(at) for value in statement.statement.values.values() if (at := as_time(value))]
+        if len(times) < 2 or max(times) - min(times) > self._most_ms:
+            self.refused += 1
+            raise PastACap(159, 0.0)
+        return await self._asking.run(statement)
+
+
+def as_time(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+async def test_what_is_too_expensive_at_once_is_asked_in_shorter_stretches(service: QueryService) -> None:
+    logs = [a_request_log(created_at=A_TIME - number * 9_000_000) for number in range(20)]
+    await service.add(*logs)
+    store = Strained(service.pool, 8_000_000)
+    within = {"created_from": A_TIME - 10**9, "created_before": A_TIME + 1}
+    pages = await walked(walk_of(Reader(store, QueryCaps()), 100, **within))
+    assert [id_ for page in pages for id_ in page] == [log.id for log in logs]
+    assert 0 < store.refused < 20
+
+
+async def test_what_is_too_expensive_however_short_is_an_error(service: QueryService) -> None:
+    store = Strained(service.pool, -1)
+    with pytest.raises(TooExpensive):
+        await walked(walk_of(Reader(store, QueryCaps()), 100))
+    assert store.refused < 10

@@ -4,17 +4,19 @@ import asyncio
 import http.client
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from clickhouse_connect.driver import Client
 from litestar import Litestar, get
+from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from deploy.http_server import bind, serve
 from ledger.errors import StoreUnavailable
+from ledger.ids import ProjectId
 from ledger.keys import KeyRing
 from ledger.settings import BlobsSection, KeysSection, StoreSection
 from ledger.store.clickhouse import ClickHousePool
@@ -30,6 +32,7 @@ from tests.support.query_service import MemoryBlobs, QueryService
 T = TypeVar("T")
 Parts = AsyncGenerator[bytes, None]
 WAIT_SECONDS = 30.0
+SHOP = ProjectId("shop")
 
 
 @asynccontextmanager
@@ -149,6 +152,27 @@ async def test_a_client_that_does_not_read_holds_the_work_back() -> None:
         assert len(await whole(url)) == most * 2 * 1024**2
 
 
+async def test_a_client_that_never_reads_loses_its_place() -> None:
+    closed = asyncio.Event()
+
+    async def parts() -> Parts:
+        try:
+            while True:
+                yield bytes(2 * 1024**2)
+                await asyncio.sleep(0)
+        finally:
+            closed.set()
+
+    @get("/")
+    async def download() -> Download:
+        return Download(parts(), asyncio.Event(), {}, "text/csv", patience_seconds=0.2)
+
+    app = Litestar([download], openapi_config=None, logging_config=None)
+    async with served(app) as url, httpx.AsyncClient() as client, client.stream("GET", url) as answer:
+        await asyncio.wait_for(closed.wait(), WAIT_SECONDS)
+        assert await until_it_breaks(answer)
+
+
 class FailingPool(ClickHousePool):
     """A store that is away after so many statements."""
 
@@ -169,7 +193,7 @@ async def over_failing_store(service: QueryService) -> AsyncIterator[tuple[str, 
     keys = KeysSection(service.keys.file)
     settings = QuerySettings(store=StoreSection(service.dsn), keys=keys, blobs=BlobsSection("memory://"))
     app = create_app(settings, pool=pool, keys=KeyRing(keys.file), blobs=MemoryBlobs())
-    places = app.dependencies["export_places"].dependency()
+    places = cast(Provide, app.dependencies["export_places"]).dependency()
     try:
         async with served(app) as url:
             yield url, pool, places
@@ -194,13 +218,13 @@ async def test_a_store_that_fails_in_the_middle_breaks_the_export_off(service: Q
     query = {"format": format_, "bodies": "true", "to": iso(A_TIME + 1)}
     key = {"Authorization": service.keys.shop}
     async with over_failing_store(service) as (url, pool, places), httpx.AsyncClient(base_url=url) as client:
-        pool.left = 4  # places, bodies and rows of the first part, then the bodies of the second
+        pool.left = 2  # a page, the bodies of its first part; not those of its second
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
             await client.get("/api/v1/requests/export", params=query, headers=key)
         pool.left = 0
         refused = await client.get("/api/v1/requests/export", params=query, headers=key)
         assert refused.status_code == 503
-        with places.taken("shop"), places.taken("shop"):  # both were given back
+        with places.taken(SHOP), places.taken(SHOP):  # both were given back
             pool.left = 10**9
         assert (await client.get("/api/v1/requests/export", params=query, headers=key)).status_code == 200
 
@@ -211,7 +235,7 @@ async def test_what_came_of_a_broken_export_is_whole_lines_to_go_on_from(service
     query = {"format": "ndjson", "columns": "id,prompt", "to": iso(A_TIME + 1)}
     key = {"Authorization": service.keys.shop, "Accept-Encoding": "gzip"}
     async with over_failing_store(service) as (url, pool, _), httpx.AsyncClient(base_url=url) as client:
-        pool.left = 3
+        pool.left = 2  # as above
         async with client.stream("GET", "/api/v1/requests/export", params=query, headers=key) as answer:
             got = await until_it_breaks(answer)
         pool.left = 10**9

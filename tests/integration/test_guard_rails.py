@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
@@ -18,12 +20,13 @@ from ledger.ids import ProjectId
 from ledger.request_log import Bodies
 from ledger.settings import QueryCaps
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore, open_client
-from ledger.store.questions import Question, allowed
+from ledger.store.questions import Answer, Asking, Question, allowed
 from query_api import listing
 from query_api.conditions import Conditions
 from query_api.errors import TooBusy, TooExpensive
+from query_api.fairness import Lanes
 from query_api.hang_ups import HangUps
-from query_api.readers import Readers
+from query_api.readers import Lane, Readers
 from query_api.reading import Reader
 from tests.support.builders import a_request_log
 from tests.support.chdb_fixtures import with_schema
@@ -216,3 +219,45 @@ async def test_who_hangs_up_on_a_real_server_ends_the_statement_in_the_engine(po
     stop.set()
     await serving
     assert await reading.read() == b""
+
+
+@dataclass(frozen=True)
+class Held(Question):
+    """A question that keeps its thread until it is let go, and of which the engine knows nothing."""
+
+    began: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, client: Client) -> Answer:
+        self.began.set()
+        self.let_go.wait(60)
+        return Answer([], 0.0, ())
+
+
+class Deaf(ClickHousePool):
+    """A pool beside which no engine can be told anything."""
+
+    def __init__(self, dsn: str, threads: int) -> None:
+        super().__init__(dsn, threads=threads)
+        self._nobody = ClickHousePool("http://127.0.0.1:9/nowhere", threads=1)
+
+    def aside(self) -> ClickHousePool:
+        return self._nobody
+
+
+async def test_what_cannot_be_ended_keeps_its_slot_and_a_warning_says_so(
+    chdb_dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Deaf(chdb_dsn, threads=1)) as pool:
+        lanes, held = Lanes(pool.threads, 64), Held(QUICK, {})
+        asked = asyncio.ensure_future(Lane(lanes, Asking(pool), "shop").run(held))
+        await asyncio.to_thread(held.began.wait, 30)
+        await given_up(asked)
+        after = asyncio.ensure_future(Lane(lanes, Asking(pool), "bank").run(Question(QUICK, {})))
+        async with asyncio.timeout(30):
+            while "could not be ended" not in caplog.text:  # noqa: ASYNC110 (a log tells nobody)
+                await asyncio.sleep(0.01)
+        assert not after.done()
+        held.let_go.set()
+        assert (await after).rows == [(1,)]
+    pool.aside().close()

@@ -28,9 +28,10 @@ from ledger.retention import DAY_MS, DEFAULT, Installation, Policy
 from ledger.store import StoreUnavailable
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.retention import Run, latest_run, read_policies, write_policy
-from ledger.store.retention_deleting import TABLES, drop_part
+from ledger.store.retention_deleting import TABLES, drop_part, mutations
 from ledger.store.retention_room import bytes_of_tables
 from tests.support.builders import ID_SECRET, a_request_log, an_id
+from tests.support.chdb_fixtures import with_schema
 from tests.support.events import a_delivery
 from workers.decoding import RejectCode, Rejected
 from workers.drivers.dead_letters import TableQuarantine
@@ -67,17 +68,14 @@ class Clock:
 
 @dataclass(slots=True)
 class Told(ClickHousePool):
-    """A pool that does what it is told before or after a statement."""
+    """A pool that does what it is told before every statement."""
 
     pool: ClickHousePool
-    before: Callable[[Any], None] = lambda _: None
-    after: Callable[[], None] = lambda: None
+    before: Callable[[Any], None]
 
     async def run(self, statement: Callable[[Client], T]) -> T:
         self.before(statement)
-        found = await self.pool.run(statement)
-        self.after()
-        return found
+        return await self.pool.run(statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +230,21 @@ async def test_what_is_too_old_leaves_every_table_and_nothing_else_does(place: P
     assert await place.pool.run(latest_run) == run
 
 
+@pytest.mark.clickhouse
+async def test_a_server_does_the_same(clickhouse_database: str, tmp_path: Path) -> None:
+    pool = ClickHousePool(with_schema(clickhouse_database), threads=2)
+    try:
+        place = Place(pool, ObstoreBlobs(tmp_path.as_uri()))
+        await place.fill()
+        await place.keep(SHOP, 10)
+        await place.keep(DEFAULT, 40)
+        run = await place.retainer().run()
+        assert await place.stored(SHOP) == OF_SHOP_FOR_TEN_DAYS
+        assert ((await place.stored(BANK))["request_logs"], run.parts > 0) == ([2, 15], True)
+    finally:
+        pool.close()
+
+
 async def test_without_a_policy_nothing_goes(place: Place) -> None:
     run = await place.retainer().run()
     assert (await place.stored(SHOP), run.rows, run.parts) == (UNTOUCHED, 0, 0)
@@ -244,40 +257,44 @@ async def test_the_days_of_the_settings_hold_for_all(place: Place) -> None:
     assert await place.media(BANK) == {a_medium(BANK, NEW)}
 
 
-async def mutations(place: Place) -> int:
+async def mutations_of_calls(place: Place) -> int:
     return await place.count("system.mutations", "database = currentDatabase() AND table LIKE 'request_%'")
 
 
 async def test_a_month_of_which_all_is_too_old_is_dropped_and_nothing_is_written_anew_for_it(place: Place) -> None:
     await place.pool.run(lambda client: client.command("TRUNCATE TABLE request_patches"))
     await place.keep(DEFAULT, 40)
-    before = await mutations(place)
+    before = await mutations_of_calls(place)
     run = await place.retainer().run()
     parts = "database = currentDatabase() AND active AND partition_id = '202601' AND table LIKE 'request_%'"
-    assert (await place.count("system.parts", parts), run.parts > 0, await mutations(place)) == (0, True, before)
+    assert (await place.count("system.parts", parts), run.parts > 0, await mutations_of_calls(place)) == (
+        0,
+        True,
+        before,
+    )
     assert (await place.stored(BANK))["request_logs"] == [2, 15]
 
 
 async def test_a_second_run_finds_nothing_to_do(place: Place) -> None:
     await place.keep(DEFAULT, 10)
     await place.retainer().run()
-    before = await mutations(place)
+    before = await mutations_of_calls(place)
     run = await place.retainer().run()
-    assert (run.rows, run.parts, run.blobs, await mutations(place)) == (0, 0, 0, before)
+    assert (run.rows, run.parts, run.blobs, await mutations_of_calls(place)) == (0, 0, 0, before)
 
 
-async def killed_after(place: Place, statements: int) -> bool:
-    """Whether a run ended there: after so many statements, each of which was carried out."""
-    left = statements
+async def killed_before(place: Place, number: int) -> bool:
+    """Whether a run ended there: before its statement of this number, those that only wait not counted."""
+    left = number
 
-    def count() -> None:
+    def count(statement: Any) -> None:
         nonlocal left
-        left -= 1
+        left -= statement is not mutations
         if left == 0:
             raise Killed
 
     try:
-        await place.retainer(Told(place.pool, after=count)).run()
+        await place.retainer(Told(place.pool, before=count)).run()
     except Killed:
         return True
     return False
@@ -286,10 +303,10 @@ async def killed_after(place: Place, statements: int) -> bool:
 async def test_wherever_a_run_is_killed_the_next_one_completes_it_and_what_is_kept_stays(place: Place) -> None:
     statements, killed = 0, True
     while killed:
-        statements += 3
+        statements += 4
         await place.fill()
         await place.keep(SHOP, 10)
-        killed = await killed_after(place, statements)
+        killed = await killed_before(place, statements)
         between = await place.stored(SHOP)
         assert all(
             set(OF_SHOP_FOR_TEN_DAYS[table]) <= set(ages)
@@ -422,6 +439,23 @@ async def test_the_one_who_is_to_delete_goes_on_after_a_failure_and_nobody_else_
     with caplog.at_level(logging.ERROR):
         await run_retaining(place.retainer(Told(place.pool, before=fail), plan=plan), lambda: True, stop)
     assert (len(looks), len(caplog.records)) == (3, 3)
+
+
+async def test_who_is_not_to_delete_does_not_even_look(place: Place) -> None:
+    stop, asked = asyncio.Event(), []
+
+    def not_ours() -> bool:
+        asked.append("ours?")
+        if len(asked) == 3:
+            stop.set()
+        return False
+
+    def fail(_: Any) -> None:
+        raise Killed
+
+    plan = RetainingPlan(first_seconds=0, look_seconds=0)
+    await run_retaining(place.retainer(Told(place.pool, before=fail), plan=plan), not_ours, stop)
+    assert len(asked) == 3
 
 
 async def fill_days(place: Place, days: int) -> None:

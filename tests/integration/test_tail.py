@@ -16,6 +16,8 @@ from ledger.keys import without_key
 from ledger.request_log import Bodies, RequestLog
 from ledger.settings import QueryCaps
 from query_api import views
+from query_api.tail.windows import MOST_NAMED
+from tests.support.chdb_fixtures import with_schema
 from tests.support.tailing import BANK, NOW_MS, PATH, QUICK, SHOP, Bus, Served, Tail, Told, served
 
 
@@ -220,25 +222,51 @@ async def test_of_a_backlog_that_is_too_large_the_newest_are_sent_and_the_others
     chdb_schema_dsn: str, tmp_path: Path
 ) -> None:
     async with served(chdb_schema_dsn, tmp_path, replace(QUICK, backlog_rows=20)) as service:
-        await service.bus.put(*service.bus.many(15), *service.bus.many(15, partition=1))
-        await service.bus.settle()
-        async with service.tail({"from": "now-1h"}) as tail:
-            skipped, rows = await skipped_and_rows(tail, 20)
-        assert skipped.data == {"count": 10, "from": iso(service, 1), "to": iso(service, 10)}
-        assert [row["created_at"] for row in rows] == [iso(service, number) for number in range(11, 31)]
+        for count in (15, MOST_NAMED):
+            first, last = service.bus.made + 1, service.bus.made + 2 * count
+            await service.bus.put(*service.bus.many(count), *service.bus.many(count, partition=1))
+            await service.bus.settle()
+            async with service.tail({"from": views.iso(NOW_MS - 1_000_000 + first)}) as tail:
+                skipped, rows = await skipped_and_rows(tail, 20)
+            assert skipped.data == {"count": 2 * count - 20, "from": iso(service, first), "to": iso(service, last - 20)}
+            assert [row["created_at"] for row in rows] == [
+                iso(service, number) for number in range(last - 19, last + 1)
+            ]
 
 
 async def test_who_was_away_for_more_than_a_day_is_told_so(service: Served) -> None:
     async with service.tail() as tail:
         last_id = tail.last_id or ""
-    old = await service.bus.call(created_at=NOW_MS + 1000)
+    old = await service.bus.call()
     service.ahead[0] = timedelta(days=1, hours=1)
-    new = await service.bus.call(created_at=NOW_MS + 86_400_000)
+    new = await service.bus.call(ingested_at=NOW_MS + 86_400_000)
     await service.bus.settle()
     async with service.tail(last_id=last_id) as tail:
         skipped, rows = await skipped_and_rows(tail, 1)
-    assert skipped.data == {"count": None, "from": "2026-04-01T00:00:00.000Z", "to": "2026-04-01T01:00:00.000Z"}
-    assert (ids(rows), old.id != new.id) == ([new.id], True)
+        assert skipped.data == {"count": None, "from": "2026-04-01T00:00:00.000Z", "to": "2026-04-01T01:00:00.000Z"}
+        assert ids(rows) == [new.id]
+        await service.bus.update(old, cost=1)
+        again = await service.bus.update(new, cost=1)
+        await service.bus.settle()
+        assert ids(await tail.take(1)) == [again.id]  # what was accepted more than a day ago is not looked for
+
+
+async def test_a_beginning_more_than_a_day_ago_is_told_to_be_incomplete(service: Served) -> None:
+    call = await service.bus.call()
+    await service.bus.settle()
+    async with service.tail({"from": "now-2d"}) as tail:
+        skipped, rows = await skipped_and_rows(tail, 1)
+    assert skipped.data == {"count": None, "from": "2026-03-30T00:00:00.000Z", "to": "2026-03-31T00:00:00.000Z"}
+    assert ids(rows) == [call.id]
+
+
+async def test_a_call_that_is_reported_long_after_it_was_made_is_sent(service: Served) -> None:
+    async with service.tail() as tail, service.tail({"search": "hello"}) as searching:
+        late = await service.bus.call(created_at=NOW_MS - 400 * 86_400_000)
+        now = await service.bus.call()
+        await service.bus.settle()
+        assert ids(await tail.take(2)) == [late.id, now.id]
+        assert ids(await searching.take(2)) == [late.id, now.id]
 
 
 async def test_the_place_of_a_beginning_in_the_past_is_kept_by_who_resumes(service: Served) -> None:
@@ -351,6 +379,23 @@ async def test_a_question_that_costs_too_much_ends_the_stream_with_the_advice(
         assert event is not None
         assert (event.name, "narrow" in event.data["error"] or "smaller" in event.data["error"]) == ("error", True)
         assert await tail.next() is None
+
+
+@pytest.mark.clickhouse
+async def test_it_is_the_same_over_clickhouses_http_interface(clickhouse_database: str, tmp_path: Path) -> None:
+    async with served(with_schema(clickhouse_database), tmp_path) as service:
+        async with service.tail({"q": "model:wanted needle"}) as tail:
+            last_id = tail.last_id
+            await service.bus.call(model_requested="wanted")
+            first = await service.bus.call(model_requested="wanted", bodies=with_prompt("a Needle"))
+            await service.bus.put(*service.bus.many(2 * MOST_NAMED, partition=1))
+            await service.bus.settle()
+            assert ids(await tail.take(1)) == [first.id]
+            changed = await service.bus.update(first, cost=1)
+            await service.bus.settle()
+            assert ids(await tail.take(1)) == [changed.id]
+        async with service.tail({"rate": 500}, last_id=last_id) as tail:
+            assert ids(await tail.take(2002))[-1] == changed.id
 
 
 WRONG = [

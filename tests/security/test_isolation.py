@@ -151,6 +151,44 @@ async def test_cursor_lists_show_the_keys_own_project_only_with_anyones_cursor(
 
 
 @EXAMPLES
+@given(project=ANY_PROJECT, conditions=LISTS, whose=ANY_PROJECT, data=st.data())
+async def test_exports_hold_the_keys_own_project_only_from_anyones_place_on(
+    projects: TwoProjects, project: str, conditions: dict[str, str], whose: str, data: st.DataObject
+) -> None:
+    start = data.draw(
+        st.builds(lambda text: {"cursor": text}, st.sampled_from(projects.cursors[whose]))
+        | st.builds(lambda text: {"after_id": text}, st.sampled_from(projects.ids[whose]))
+        | st.just({})
+    )
+    asked = conditions | start | {"format": "ndjson", "bodies": data.draw(st.sampled_from(["true", "false"]))}
+    answer = await projects.ask(project, "/api/v1/requests/export", asked)
+    shows_only(project, answer)
+    if answer.status_code == 200:
+        assert {json.loads(line)["id"] for line in answer.text.split("\n")[:-1]} <= set(projects.ids[project])
+
+
+STATISTICS = ("requests/stats", "requests/histogram", "requests/facets", "models/unpriced")
+OF_ALL_TIMES = {"from": "2026-01-01", "to": "2026-12-31"}
+
+
+@EXAMPLES
+@given(project=ANY_PROJECT, conditions=LISTS, path=st.sampled_from(STATISTICS))
+async def test_statistics_count_the_keys_own_project_only(
+    projects: TwoProjects, project: str, conditions: dict[str, str], path: str
+) -> None:
+    dimensions = {"group_by": "project,metadata.owner", "fields": "project,user,metadata.owner"}
+    answer = await projects.ask(project, f"/api/v1/{path}", conditions | dimensions | OF_ALL_TIMES)
+    shows_only(project, answer)
+    if answer.status_code == 200:
+        content = answer.json()
+        assert OTHER[project] not in json.dumps(content.get("facets", content.get("data")))
+        counted = content.get("requests", content.get("calls", content.get("total", {}).get("requests")))
+        listed = await projects.ask(project, "/api/v1/requests", conditions | {"pageSize": "0"})
+        most = listed.json()["totalCount"]
+        assert counted == most if path != "models/unpriced" else counted <= most
+
+
+@EXAMPLES
 @given(project=ANY_PROJECT, whose=ANY_PROJECT, data=st.data())
 async def test_a_single_call_is_found_by_its_own_project_only(
     projects: TwoProjects, project: str, whose: str, data: st.DataObject
@@ -175,7 +213,13 @@ async def test_media_are_given_to_their_own_project_only(projects: TwoProjects, 
             shows_only(project, answer)
 
 
-ASKED_HERE = {"/api/v1/requests", "/api/v1/requests/{record_id}", "/api/v1/media/{sha256}"}
+ASKED_HERE = {
+    "/api/v1/requests",
+    "/api/v1/requests/{record_id}",
+    "/api/v1/requests/export",
+    *(f"/api/v1/{path}" for path in STATISTICS),
+    "/api/v1/media/{sha256}",
+}
 WITHOUT_DATA_OF_PROJECTS = {"/api/v1/status"}
 """Positions on the bus and how far they are settled: no row, no text, no id."""
 

@@ -67,7 +67,12 @@ INGEST: dict[Endpoint, Rule] = {
 QUERY: dict[Endpoint, Rule] = {
     ("GET", "/api/v1/requests"): reads(200),
     ("GET", "/api/v1/requests/{record_id}"): reads(404),
+    ("GET", "/api/v1/requests/export"): reads(200),
     ("GET", "/api/v1/requests/tail"): reads(200),
+    ("GET", "/api/v1/requests/stats"): reads(200),
+    ("GET", "/api/v1/requests/histogram"): reads(200),
+    ("GET", "/api/v1/requests/facets"): reads(200),
+    ("GET", "/api/v1/models/unpriced"): reads(200),
     ("GET", "/api/v1/media/{sha256}"): reads(404),
     ("GET", "/api/v1/status"): any_key,
     ("GET", "/api/v1/admin/dead-letters"): administers(mine=200, everything=200),
@@ -78,12 +83,15 @@ QUERY: dict[Endpoint, Rule] = {
     ("GET", "/api/v1/admin/deletions"): administers(mine=200, everything=200),
     ("GET", "/api/v1/admin/deletions/{deletion}"): administers(mine=404, everything=404),
     ("GET", "/api/v1/admin/doctor"): administers(mine=403, everything=200),
+    ("GET", "/api/v1/admin/retention"): administers(mine=200, everything=200),
+    ("PUT", "/api/v1/admin/retention"): administers(mine=200, everything=200),
 }
 QUERY_STRINGS = {"/api/v1/status": "?position=1-0-0", "/api/v1/requests/tail": "?seconds=0"}
 IN_PATHS = {"{record_id}": "nothing", "{sha256}": "0" * 64, "{position}": "1-0-999999999", "{deletion}": "nothing"}
-ADMIN_BODIES: dict[str, dict[str, object]] = {  # nothing is changed by them
-    "/api/v1/admin/dead-letters/replay": {"dry_run": True},
-    "/api/v1/admin/delete": {"user_id": "nobody", "project": FIRST_PROJECT, "dry_run": True},
+ADMIN_BODIES: dict[Endpoint, dict[str, object]] = {  # nothing is changed by them
+    ("POST", "/api/v1/admin/dead-letters/replay"): {"dry_run": True},
+    ("POST", "/api/v1/admin/delete"): {"user_id": "nobody", "project": FIRST_PROJECT, "dry_run": True},
+    ("PUT", "/api/v1/admin/retention"): {"days": 1, "dry_run": True},
 }
 UNKNOWN = {
     "no key": "",
@@ -108,7 +116,7 @@ def ask(url: str, endpoint: Endpoint, key: str, entry_id: str) -> httpx.Response
     method, path = endpoint
     headers = {"authorization": f"Bearer {key}".strip(), "x-api-key": key, "x-pezzo-api-key": key}
     name = next((name for name in ENDPOINTS if path in paths(name)), None)
-    body = ENDPOINTS[name](entry_id) if name else ADMIN_BODIES.get(path)
+    body = ENDPOINTS[name](entry_id) if name else ADMIN_BODIES.get(endpoint)
     address = path + QUERY_STRINGS.get(path, "")
     for parameter, value in IN_PATHS.items():
         address = address.replace(parameter, value)
@@ -116,7 +124,7 @@ def ask(url: str, endpoint: Endpoint, key: str, entry_id: str) -> httpx.Response
         method,
         url + address,
         headers=headers | {"x-pezzo-project-id": FIRST_PROJECT},
-        json=body if method == "POST" else None,
+        json=body if method in {"POST", "PUT"} else None,
         timeout=30,
         verify=False,
     )
@@ -157,9 +165,12 @@ def test_an_admin_of_one_project_sees_nothing_of_another(
     assert answer.status_code in {403, 404}, answer.text
 
 
-@pytest.mark.parametrize("path", sorted(ADMIN_BODIES))
+@pytest.mark.parametrize("endpoint", sorted(ADMIN_BODIES), ids=" ".join)
 def test_an_admin_of_one_project_does_nothing_to_another(
-    path: str, attacked: Standalone, keys_by_scope: dict[str, str]
+    endpoint: Endpoint, attacked: Standalone, keys_by_scope: dict[str, str]
 ) -> None:
-    answer = attacked.access(keys_by_scope["admin"]).post(path, ADMIN_BODIES[path] | {"project": "other"})
+    method, path = endpoint
+    headers = {"authorization": f"Bearer {keys_by_scope['admin']}"}
+    body = ADMIN_BODIES[endpoint] | {"project": "other"}
+    answer = httpx.request(method, attacked.url + path, headers=headers, json=body, timeout=30, verify=False)
     assert answer.status_code == 403, answer.text

@@ -18,9 +18,13 @@ _END_SECONDS = 30.0
 
 
 def environment(home: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment of a command: what it was given, and a home without files of settings."""
+    """The whole environment of a command: what it was given, and a home without files of settings.
+
+    Calls are kept for ever unless it says otherwise, since those of tests are of fixed dates.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-    return {**kept, "HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1", **(settings or {})}
+    fixed = {"HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1", "LLMLEDGER_RETENTION__DAYS": "forever"}
+    return {**kept, **fixed, **(settings or {})}
 
 
 def run_command(

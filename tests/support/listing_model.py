@@ -81,8 +81,8 @@ def expected(logs: Iterable[RequestLog], asked: Asked) -> list[RequestLog]:
     """All rows that fulfil the conditions, in the order asked for."""
     found = [log for log in current(logs) if fulfils(log, asked)]
     value = SORTS[asked.sort_by]
-    known = sorted((log for log in found if value(log) is not None), key=lambda log: (value(log), log.id))
-    unknown = sorted((log for log in found if value(log) is None), key=lambda log: log.id)
+    known = sorted((log for log in found if value(log) is not None), key=lambda log: (value(log), log.id, log.project))
+    unknown = sorted((log for log in found if value(log) is None), key=lambda log: (log.id, log.project))
     if not asked.ascending:
         known.reverse()
         unknown.reverse()

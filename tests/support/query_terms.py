@@ -244,13 +244,21 @@ def _holds_text(known: str, text: str) -> bool:
     return text.lower() in known.lower()
 
 
+def in_texts(*texts: str) -> Sequence[Term]:
+    """Terms that look for these texts in prompts, in completions, in either."""
+    return [term for text in texts for term in _in_texts(text)]
+
+
 def _words() -> Iterator[Term]:
-    for text in ("b", "A", "%b", "_", "я", "日本", BACKSLASH, '"', "ß", "😀", "\n", "absent"):
-        in_prompt = _when_known(lambda log: bodies_of(log).prompt, _holds_text, text)
-        in_completion = _when_known(lambda log: bodies_of(log).completion, _holds_text, text)
-        yield Term(f"prompt:{quoted(text)}", in_prompt)
-        yield Term(f"completion:{quoted(text)}", in_completion)
-        yield Term(quoted(text), _either(in_prompt, in_completion))
+    yield from in_texts("b", "A", "%b", "_", "я", "日本", BACKSLASH, '"', "ß", "😀", "\n", "absent")
+
+
+def _in_texts(text: str) -> Iterator[Term]:
+    in_prompt = _when_known(lambda log: bodies_of(log).prompt, _holds_text, text)
+    in_completion = _when_known(lambda log: bodies_of(log).completion, _holds_text, text)
+    yield Term(f"prompt:{quoted(text)}", in_prompt)
+    yield Term(f"completion:{quoted(text)}", in_completion)
+    yield Term(quoted(text), _either(in_prompt, in_completion))
 
 
 def _either(one: Holds, other: Holds) -> Holds:
@@ -285,4 +293,9 @@ def _any_of(terms: Sequence[Term]) -> Term:
     return Term(" OR ".join(f"({term.text})" for term in terms), lambda log: any(term.holds(log) for term in terms))
 
 
-QUERIES: st.SearchStrategy[Term] = st.recursive(st.sampled_from(TERMS), _joined, max_leaves=6)
+def trees(terms: Sequence[Term], most: int = 6) -> st.SearchStrategy[Term]:
+    """These terms, negated and joined in all ways."""
+    return st.recursive(st.sampled_from(terms), _joined, max_leaves=most)
+
+
+QUERIES: st.SearchStrategy[Term] = trees(TERMS)

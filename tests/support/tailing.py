@@ -101,8 +101,9 @@ class Bus:
         self.made += 1
         created_at = changes.pop("created_at", NOW_MS - 1000 + self.made)
         position = self._position(partition)
-        log = a_request_log(created_at=created_at, id=an_id(created_at, self.made), position=position, **changes)
-        return await self.put(replace(log, version=_version(position, 1), updated_at=log.created_at))
+        times = {"created_at": created_at, "ingested_at": NOW_MS + self.made, **changes}
+        log = a_request_log(id=an_id(created_at, self.made), position=position, **times)
+        return await self.put(replace(log, version=_version(position, 1), updated_at=NOW_MS - 1000 + self.made))
 
     async def update(self, log: RequestLog, **changes: Any) -> RequestLog:
         """The same call after one more event."""
@@ -131,7 +132,8 @@ class Bus:
             log = a_request_log(
                 created_at=created_at, id=an_id(created_at, self.made), position=position, bodies=Bodies()
             )
-            logs.append(replace(log, version=_version(position, 1), updated_at=created_at))
+            log = replace(log, ingested_at=created_at, updated_at=created_at)
+            logs.append(replace(log, version=_version(position, 1)))
         return logs
 
     def _position(self, partition: int) -> Position:
@@ -196,7 +198,7 @@ class Served:
 
     async def until_open(self, count: int) -> None:
         """Return once so many tails are open."""
-        tails = self.app.dependencies["tails"].dependency()  # type: ignore[index, union-attr]
+        tails = self.app.dependencies["tails"].dependency()  # type: ignore[union-attr]
         async with asyncio.timeout(PATIENCE_SECONDS):
             while tails.seats.count != count:  # noqa: ASYNC110 (a seat tells nobody that it was left)
                 await asyncio.sleep(0.01)

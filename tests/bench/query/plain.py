@@ -6,6 +6,7 @@ what the request says: no bound in time that the request does not give.
 
 from collections.abc import Sequence
 
+from ledger.filtering.texts import BY_WORD
 from ledger.store.columns import ROW_COLUMNS, select_list
 from query_api.views import LISTED_BODIES
 from tests.bench.query.commands import Plain
@@ -63,14 +64,19 @@ def search_ways(word: str, size: int) -> tuple[Plain, ...]:
 
 
 def word_conditions(word: str) -> Sequence[tuple[str, str]]:
-    """Ways to ask for a word, each with its name. Whatever index the schema has may be used here."""
-    return [
-        (name, f"{form.format('prompt', word)} OR {form.format('completion', word)}")
-        for name, form in (
-            ("position", "positionCaseInsensitive({}, '{}') > 0"),
-            ("token", "hasTokenCaseInsensitive({}, '{}')"),
-        )
-    ]
+    """Ways to ask for a word, each with its name. All of them find the same rows of this data set.
+
+    The first needs no index; the others use that of the schema, where the words are lower-cased.
+    """
+    lower = word.lower()
+    return (
+        (
+            "no index",
+            f"positionCaseInsensitive(prompt, '{word}') > 0 OR positionCaseInsensitive(completion, '{word}') > 0",
+        ),
+        ("index, anywhere", f"{BY_WORD} LIKE '%{lower}%'"),
+        ("index, whole words", f"hasAllTokens({BY_WORD}, ['{lower}'])"),
+    )
 
 
 def count_ways(where: str) -> tuple[Plain, ...]:

@@ -37,9 +37,9 @@ class Wish:
     mix_seconds: float
     only: Sequence[str] = ()  # parts of names; empty: all
 
-    def wants(self, query: Query) -> bool:
-        """Whether this query is asked for."""
-        return not self.only or any(text in query.name for text in self.only)
+    def wants(self, name: str) -> bool:
+        """Whether the query of this name is asked for."""
+        return not self.only or any(text in name for text in self.only)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class Found(msgspec.Struct, frozen=True):
 def run(root: Path, wish: Wish, note: Callable[[str], None]) -> Found:
     """Fill what is missing, and measure."""
     folder, smaller = data_set(root, wish.rows), data_set(root, max(1, wish.rows // GROWTH_BY))
-    pages = replace(wish, only=[name for name in (FIRST_PAGE, CURSOR_PAGE) if not wish.only or name in wish.only])
+    pages = replace(wish, only=list(filter(wish.wants, (FIRST_PAGE, CURSOR_PAGE))))
     growth: list[Measured] = []
     if pages.only:
         with working_copy(smaller) as copy, running(copy) as service:
@@ -82,7 +82,7 @@ def run(root: Path, wish: Wish, note: Callable[[str], None]) -> Found:
 class _Session:
     def __init__(self, service: Service, of: Parameters, wish: Wish, note: Callable[[str], None]) -> None:
         self._service, self._of, self._wish, self._note = service, of, wish, note
-        self._queries = [query for query in [*lists(of, service.rows), *statistics(of)] if wish.wants(query)]
+        self._queries = [query for query in [*lists(of, service.rows), *statistics(of)] if wish.wants(query.name)]
         self._turns = count()
         self.layouts: list[Layout] = []
         self.mix: list[Kind] = []
@@ -147,18 +147,15 @@ class _Session:
     def _merge(self) -> None:
         """Bring every closed month to one part, as the background does when it has had the time."""
         self._service.execute("SYSTEM START MERGES")
-        this_month = self._months()[-1]
+        self._note("  merging the closed months …")
         for table in _TABLES:
-            for month in self._months()[:-1]:
-                self._note(f"  merging {table} of {month}, the month of now is {this_month}")
+            for month in self._closed_months():
                 self._service.execute(f"OPTIMIZE TABLE {table} PARTITION {month} FINAL")
         self._settle()
 
-    def _months(self) -> list[str]:
-        found = self._service.rows(
-            "SELECT DISTINCT partition FROM system.parts WHERE table = 'request_logs' AND active"
-        )
-        return sorted(str(row[0]) for row in found)
+    def _closed_months(self) -> list[str]:
+        parts = "SELECT DISTINCT partition FROM system.parts WHERE table = 'request_logs' AND active"
+        return sorted(str(row[0]) for row in self._service.rows(parts))[:-1]
 
     def _settle(self) -> None:
         """Wait until the engine has merged what it wants to merge, or the time is over."""

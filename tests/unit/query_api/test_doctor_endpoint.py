@@ -47,7 +47,7 @@ def asking(doctor: Doctor) -> httpx.AsyncClient:
 async def test_who_asks_while_another_is_told_is_sent_away_for_a_moment(tmp_path: Path) -> None:
     bus, dsn = SlowBus(), f"http://127.0.0.1:{free_port()}/default"
     with closing(ClickHousePool(dsn, threads=1)) as pool:
-        async with asking(Doctor(pool, keys_in(tmp_path).file, bus, Turns(patience_seconds=0))) as client:
+        async with asking(Doctor(pool, keys_in(tmp_path).file, bus, turns=Turns(patience_seconds=0))) as client:
             first = asyncio.create_task(client.get(PATH))
             await bus.looked_at.wait()
             refused = await client.get(PATH)
