@@ -6,7 +6,7 @@ from functools import partial
 from clickhouse_connect.driver import Client
 
 from ledger.clock import Clock, from_milliseconds, to_milliseconds
-from ledger.doctor import Finding, ok, problem
+from ledger.doctor import Finding, ok, problem, warning
 from ledger.doctor.store_looks import Check, rows
 from ledger.filtering.statements import Bound
 from ledger.retention import DAY_MS, DEFAULT, Installation, Policies
@@ -37,6 +37,18 @@ def _look(client: Client, installation: Installation, clock: Clock) -> Iterator[
         yield problem(PART, f"{left} versions of calls are hidden and still there; deletion for age {last}.", _WHO)
     else:
         yield ok(PART, _said(policies))
+    yield from _came_too_late(client, policies, now)
+
+
+def _came_too_late(client: Client, policies: Policies, now: int) -> Iterator[Finding]:
+    """Calls that were too old when they were reported: nobody will ever see them."""
+    bound = Bound()
+    older = gone("request_logs", Cut(policies.retained(now), now), bound)
+    where = f"{older} AND ingested_at >= {bound.time(now - DAY_MS)}"
+    late = int(rows(client, bound.statement(f"SELECT count() FROM request_logs WHERE {where}"))[0][0])
+    if late:
+        do = "Is that meant? To see them, set more days before the next nightly run: llmledger retention set"
+        yield warning(PART, f"{late} calls of the last day say that they are older than what is kept: not shown.", do)
 
 
 def _is_late(done: Run | None, now: int) -> bool:

@@ -46,7 +46,7 @@ def _narrowing(text: str, wanted: str, bound: Bound) -> list[str]:
     """What holds of every text that has this one in it, and what an index can answer."""
     words = sorted({word for word in _WORD.findall(_lower_ascii(text)) if len(word) >= _LEAST_OF_A_WORD}, key=len)
     parts = [f"{BY_WORD} LIKE {bound.value(f'%{word}%', 'String')}" for word in words[-_MOST_WORDS:]]
-    if len(text) > 1 and not text.isascii():
+    if len(text) > 1 and not text.lower().isascii():  # the Kelvin sign is an ASCII letter in lower case
         parts.append(f"{BY_CHARACTER} LIKE concat('%', {_NO_ASCII.format(wanted)}, '%')")
     return parts
 

@@ -134,11 +134,14 @@ def _gone_patches(retained: Retained, bound: Bound) -> str:
     """
     if retained.condition(Bound(), str) == "1":
         return "0"
-    kept_ids = _kept_ids(retained, bound)
-    of_keys = f"(project, id) IN (SELECT project, id FROM request_keys WHERE {_older(retained, 'created_at', bound)})"
-    alone = f"{_older(retained, 'accepted_at', bound)} AND (project, id) NOT IN (SELECT project, id FROM request_keys)"
     staying = bound.value(_STAYING, "Array(String)")
-    return f"kind NOT IN {staying} AND if({_PLAIN}, NOT ({kept_ids}), {of_keys} OR ({alone}))"
+    keyed = (
+        f"(SELECT project, id FROM request_patches WHERE NOT ({_PLAIN}) AND kind NOT IN {staying})"  # sets stay small
+    )
+    keys = f"SELECT project, id FROM request_keys WHERE (project, id) IN {keyed}"
+    with_it = f"(project, id) IN ({keys} AND {_older(retained, 'created_at', bound)})"
+    alone = f"{_older(retained, 'accepted_at', bound)} AND (project, id) NOT IN ({keys})"
+    return f"kind NOT IN {staying} AND if({_PLAIN}, NOT ({_kept_ids(retained, bound)}), {with_it} OR ({alone}))"
 
 
 def row_is_kept(retained: Retained, time: str, bound: Bound) -> str:

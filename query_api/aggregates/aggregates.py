@@ -143,8 +143,14 @@ class Aggregates:
 def _by_unit(asked: Question, units: Sequence[Unit], rows: Sequence[Sequence[Any]]) -> Computed:
     groups: dict[int, list[Sequence[Any]]] = {unit.asked.start: [] for unit in units}
     for row in rows:
-        groups[row[1]].append(row[2:])
+        groups[row[1]].append(_by_one_key(row[2:], len(asked.keys)) if asked.each else row[2:])
     return {unit.whole: partial_from(groups[unit.asked.start], asked.widths) for unit in units}
+
+
+def _by_one_key(row: Sequence[Any], keys: int) -> Sequence[Any]:
+    """Of the first number, a bit for each key, that of the key which the group is of is not set; the last is lowest."""
+    place = keys - (~row[0] & ((1 << keys) - 1)).bit_length()
+    return (place, row[1 + place], *row[1 + keys :])
 
 
 def _counted_by_unit(asked: Question, units: Sequence[Unit], created_at: Sequence[int]) -> Computed:

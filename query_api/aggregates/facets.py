@@ -12,11 +12,11 @@ from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound
 from query_api.aggregates.aggregates import Aggregates
 from query_api.aggregates.asking import Asked, asked_of, limit_of
-from query_api.aggregates.groups import FACET_COLUMNS, Group, group_of, names_in, order_of
+from query_api.aggregates.groups import FACET_COLUMNS, Group, first_of, group_of, names_in
 from query_api.aggregates.measured import double
 from query_api.aggregates.measures import COUNT, RANGED, RANGES
 from query_api.aggregates.partials import NEVER, Partial, added
-from query_api.aggregates.questions import question, span_of
+from query_api.aggregates.questions import Rows, question, span_of
 from query_api.aggregates.schemas import CostRange, Facet, FacetRanges, Facets, FacetValue, NumberRange
 from query_api.errors import BadParameter
 from query_api.parameters import Given
@@ -56,12 +56,13 @@ async def facets(asked: FacetsAsked, reach: Reach, aggregates: Aggregates, reade
     """Raises `BadFilter`, `TooExpensive`, `TooBusy`, `StoreUnavailable` or `StoreBroken`."""
     conditions, bound = asked.rows.conditions, Bound()
     groups = [group_of("fields", name, FACET_COLUMNS, bound) for name in asked.names]
-    by_field = question(conditions, reach, COUNT, [group.sql for group in groups], bound)
+    rows = Rows(conditions, reach)
+    by_field = question(rows, COUNT, [group.sql for group in groups], bound, each=True)
     many = any(group.many for group in groups)
     questions = [
-        replace(by_field, each=True, many=many),
-        question(conditions, reach, RANGES),
-        replace(question(conditions, reach, COUNT, [_METADATA_KEY]), many=True),
+        replace(by_field, many=many),
+        question(rows, RANGES),
+        replace(question(rows, COUNT, [_METADATA_KEY]), many=True),
     ]
     found = await aggregates.of(questions, span_of(conditions, reach), reader)
     return await asyncio.to_thread(_shown, asked, groups, [added(partials) for partials in found])
@@ -70,9 +71,8 @@ async def facets(asked: FacetsAsked, reach: Reach, aggregates: Aggregates, reade
 def _shown(asked: FacetsAsked, groups: Sequence[Group], found: Sequence[Partial]) -> Facets:
     by_field, ranges, metadata_keys = found
     values: list[list[tuple[int, object]]] = [[] for _ in groups]
-    for (which, *key), requests in zip(by_field.keys, by_field.first_sums(), strict=True):
-        place = _place(which, len(groups))
-        values[place].append((requests, groups[place].shown(key[place])))
+    for (place, value), requests in zip(by_field.keys, by_field.first_sums(), strict=True):
+        values[place].append((requests, groups[place].shown(value)))
     keys = zip(metadata_keys.first_sums(), (key for (key,) in metadata_keys.keys), strict=True)
     return Facets(
         **asked.rows.said(),
@@ -83,16 +83,11 @@ def _shown(asked: FacetsAsked, groups: Sequence[Group], found: Sequence[Partial]
     )
 
 
-def _place(grouping: int, fields: int) -> int:
-    """Which of the fields a row of the answer is about: its bit alone is not set, and the last field has the lowest."""
-    return fields - (~grouping & ((1 << fields) - 1)).bit_length()
-
-
 def _facet(values: Sequence[tuple[int, object]], limit: int) -> Facet:
-    ranked = sorted(values, key=lambda pair: order_of(pair[0], (pair[1],)))
-    listed = [FacetValue(value, requests) for requests, value in ranked[:limit]]
-    left = ranked[limit:]
-    return Facet(listed, len(left), sum(requests for requests, _ in left))
+    counts = [requests for requests, _ in values]
+    listed = first_of(counts, [(value,) for _, value in values], limit)
+    left = sum(counts) - sum(requests for requests, _ in listed)
+    return Facet([FacetValue(value, requests) for requests, (value,) in listed], len(counts) - len(listed), left)
 
 
 def _ranges(found: Partial) -> FacetRanges:

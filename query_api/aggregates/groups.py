@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 
 from ledger.filtering.statements import Bound
@@ -88,3 +89,10 @@ def _with_length(sql: str) -> str:
 def order_of(requests: int, key: Key) -> tuple[int, list[tuple[bool, str]]]:
     """Groups with more requests come first; among equals by text, the unknown last."""
     return -requests, [(value is None, str(value)) for value in key]
+
+
+def first_of(requests: Sequence[int], keys: Sequence[Key], limit: int) -> list[tuple[int, Key]]:
+    """The first groups in that order. Only those that may be among them are sorted, for there may be very many."""
+    least = nlargest(limit, requests)[-1] if len(requests) > limit else 0
+    candidates = [pair for pair in zip(requests, keys, strict=True) if pair[0] >= least]
+    return sorted(candidates, key=lambda pair: order_of(*pair))[:limit]

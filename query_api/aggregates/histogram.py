@@ -10,7 +10,7 @@ from query_api.aggregates.asking import Asked, asked_of
 from query_api.aggregates.intervals import AUTO, NONE, Interval, interval_of
 from query_api.aggregates.measures import OUTCOMES
 from query_api.aggregates.partials import Key, added
-from query_api.aggregates.questions import question, span_of
+from query_api.aggregates.questions import Rows, question, span_of
 from query_api.aggregates.schemas import HistogramBucket, RequestHistogram
 from query_api.errors import BadParameter
 from query_api.parameters import Given
@@ -44,7 +44,7 @@ def histogram_asked(parameters: Given, clock: Clock) -> HistogramAsked:
 async def histogram(asked: HistogramAsked, reach: Reach, aggregates: Aggregates, reader: Reader) -> RequestHistogram:
     """Raises `BadFilter`, `TooExpensive`, `TooBusy`, `StoreUnavailable` or `StoreBroken`."""
     conditions, interval = asked.rows.conditions, asked.interval
-    wanted = question(conditions, reach, OUTCOMES, (interval.sql, _CLASS))
+    wanted = question(Rows(conditions, reach), OUTCOMES, (interval.sql, _CLASS))
     (partials,) = await aggregates.of([wanted], span_of(conditions, reach), reader)
     whole = added(partials)
     found = dict(zip(whole.keys, whole.sums.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""A question about rows, without its time → one statement over units of time. What it reads stands in its identity."""
+"""A question about rows, without its time → one statement over units of time. What it asks is its identity."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from typing import Any
 
 from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
+from query_api import spans
 from query_api.aggregates.measures import CREATED, Measure, bins
 from query_api.aggregates.partials import Widths
 from query_api.aggregates.parts import ROWS_TABLE, tables_read
@@ -21,44 +22,50 @@ LIMITS: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows are meant, whatever their time."""
+
+    conditions: Conditions
+    reach: Reach
+    also: str = "1"  # a further condition of ours
+
+    def where(self, within: Reach, bound: Bound) -> str:
+        """The condition on them, within a reach that may also have bounds in time."""
+        return f"{where(self.conditions, within, bound)} AND {self.also}"
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Which rows, how they are grouped, and what is measured of each group."""
 
-    where: str
-    values: Mapping[str, Any]
+    identity: str
+    """Two questions of one identity have one answer, whoever asks: whose rows they are about is part of it."""
+    tables: frozenset[str]
+    rows: Rows
     keys: tuple[str, ...]
+    key_values: Mapping[str, Any]
     measure: Measure
-    each: bool = False  # by each of the keys alone, not by all of them together
+    each: bool = False  # by each of the keys alone: a group's key is the place of the one, and its value
     many: bool = False  # there may be very many groups
     few_may_match: bool = False  # of the rows, which are only counted, and the conditions are on the row alone
 
     @property
-    def identity(self) -> str:
-        """Two questions of one identity have one answer, whoever asks: whose rows they are about is part of it."""
-        how = (self.keys, self.measure, self.each)
-        return "\n".join([self.where, repr(sorted(self.values.items())), repr(how)])
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """What its statement reads."""
-        return tables_read(self.where) | {ROWS_TABLE}
-
-    @property
     def widths(self) -> Widths:
         """How many columns of each sort its statement answers, after the server and the unit."""
-        return self.measure.widths(len(self.keys) + self.each)
+        return self.measure.widths(2 if self.each else len(self.keys))
 
 
 def question(
-    conditions: Conditions, reach: Reach, measure: Measure, keys: Sequence[str] = (), bound: Bound | None = None
+    rows: Rows, measure: Measure, keys: Sequence[str] = (), bound: Bound | None = None, *, each: bool = False
 ) -> Question:
-    """The question about the rows that fulfil the conditions, whatever their time. Raises `BadFilter`.
-
-    `bound` holds the values of the keys.
-    """
-    bound = bound or Bound()
-    clause = where(replace(conditions, created_from=None, created_before=None), _timeless(reach), bound)
-    return Question(clause, dict(bound.values), tuple(keys), measure)
+    """The question about these rows. `bound` holds the values of the keys. Raises `BadFilter`."""
+    timeless = Rows(replace(rows.conditions, created_from=None, created_before=None), _timeless(rows.reach), rows.also)
+    key_values = dict(bound.values) if bound else {}
+    all_values = Bound(dict(key_values))
+    clause = timeless.where(timeless.reach, all_values)
+    identity = repr((clause, sorted(all_values.values.items()), tuple(keys), measure, each))
+    tables = tables_read(clause) | {ROWS_TABLE}
+    return Question(identity, tables, timeless, tuple(keys), key_values, measure, each)
 
 
 def span_of(conditions: Conditions, reach: Reach) -> Span:
@@ -72,11 +79,27 @@ def _timeless(reach: Reach) -> Reach:
     return reach if reach.earliest is None else Reach(reach.project)
 
 
+def rows_in(asked: Question, units: Sequence[Unit], bound: Bound) -> str:
+    """The condition on the rows of these units. Bodies are looked into within the same time."""
+    first, last = min(unit.asked.start for unit in units), max(unit.asked.end for unit in units)
+    clause = asked.rows.where(spans.span(asked.rows.reach, first, last), bound)
+    runs: list[list[int]] = []
+    for unit in sorted(units, key=lambda unit: unit.asked):
+        if runs and runs[-1][1] == unit.asked.start:
+            runs[-1][1] = unit.asked.end
+        else:
+            runs.append([unit.asked.start, unit.asked.end])
+    if len(runs) == 1:
+        return clause
+    inside = " OR ".join(f"(created_at >= {bound.time(a)} AND created_at < {bound.time(b)})" for a, b in runs)
+    return f"{clause} AND ({inside})"
+
+
 def statement(asked: Question, units: Sequence[Unit]) -> Statement:
     """The groups of each unit: server, start of the unit, key, sums, peaks, bins and their counts."""
-    bound = Bound(dict(asked.values))
+    bound = Bound(dict(asked.key_values))
     unit = _unit(units)
-    rows = f"FROM request_logs FINAL WHERE {asked.where} AND {times_of(units, bound)}"
+    rows = f"FROM request_logs FINAL WHERE {rows_in(asked, units, bound)}"
     names = [f"key{number}_" for number in range(len(asked.keys))]
     keys = [f"{sql} AS {name}" for sql, name in zip(asked.keys, names, strict=True)]
     if asked.measure.histogram is None:
@@ -108,19 +131,3 @@ def _with_bins(measure: Measure, unit: str, names: Sequence[str], keys: Sequence
 def _unit(units: Sequence[Unit]) -> str:
     starts = ", ".join(f"toInt64({unit.asked.start})" for unit in units)
     return f"roundDown({CREATED}, [{starts}])"
-
-
-def times_of(units: Sequence[Unit], bound: Bound) -> str:
-    """Bounds of the whole, by which the engine finds its place, and each unit's own where there are gaps."""
-    first, last = min(unit.asked.start for unit in units), max(unit.asked.end for unit in units)
-    clause = f"created_at >= {bound.time(first)} AND created_at < {bound.time(last)}"
-    runs: list[list[int]] = []
-    for unit in sorted(units, key=lambda unit: unit.asked):
-        if runs and runs[-1][1] == unit.asked.start:
-            runs[-1][1] = unit.asked.end
-        else:
-            runs.append([unit.asked.start, unit.asked.end])
-    if len(runs) == 1:
-        return clause
-    inside = " OR ".join(f"(created_at >= {bound.time(a)} AND created_at < {bound.time(b)})" for a, b in runs)
-    return f"{clause} AND ({inside})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ledger.filtering.statements import Bound, Statement
 from ledger.ids import ProjectId, from_int
 from ledger.request_log import RowKey
-from query_api.aggregates.questions import Question, times_of
+from query_api.aggregates.questions import Question, rows_in
 from query_api.aggregates.spans import DAY_MS
 from query_api.aggregates.units import Unit
 from query_api.candidates import ROW_KEY, these_keys
@@ -56,10 +56,10 @@ async def counted(asked: Question, units: Sequence[Unit], reader: Reader) -> Cou
 
 
 def _candidates(asked: Question, units: Sequence[Unit]) -> Statement:
-    bound = Bound(dict(asked.values))
+    bound = Bound()
     return bound.statement(
         f"SELECT hostName(), {KEY_LIST}, version FROM request_logs"
-        f" WHERE {asked.where} AND {times_of(units, bound)} LIMIT {MOST_CANDIDATES + 1}"
+        f" WHERE {rows_in(asked, units, bound)} LIMIT {MOST_CANDIDATES + 1}"
     )
 
 

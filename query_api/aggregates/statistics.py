@@ -10,13 +10,13 @@ from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound
 from query_api.aggregates.aggregates import Aggregates
 from query_api.aggregates.asking import Asked, asked_of, limit_of
-from query_api.aggregates.groups import COLUMNS, Group, group_of, identity_of, names_in, order_of
+from query_api.aggregates.groups import COLUMNS, Group, first_of, group_of, identity_of, names_in
 from query_api.aggregates.intervals import NONE, Interval, interval_of
 from query_api.aggregates.measured import Measured
 from query_api.aggregates.measures import COUNT, FIRST_TOKEN, STATISTICS
 from query_api.aggregates.partials import Key, Partial, added
 from query_api.aggregates.percentiles import NO_NUMBERS
-from query_api.aggregates.questions import question, span_of
+from query_api.aggregates.questions import Rows, question, span_of
 from query_api.aggregates.schemas import Measures, OtherRow, Statistics, StatisticsRow
 from query_api.errors import BadParameter, TooExpensive
 from query_api.parameters import Given
@@ -98,35 +98,34 @@ class _Statistics:
     async def _of_many(self) -> _Found:
         conditions, identity = self._asked.rows.conditions, identity_of(self._groups)
         keys = (*(group.sql for group in self._groups), identity)
-        counted = replace(question(conditions, self._reach, COUNT, keys, self._copied()), many=True)
-        (partials,) = await self._aggregates.of([counted], span_of(conditions, self._reach), self._reader)
-        by_group = await asyncio.to_thread(added, partials)
-        places = self._listed(by_group)
-        texts = self._bound.value([key[-1] for key in places], "Array(String)")
-        numbers = self._bound.value(list(places.values()), "Array(Int64)")
-        place = f"transform({identity}, {texts}, {numbers}, toInt64({OTHER}))" if places else f"toInt64({OTHER})"
-        calls, first_tokens = await self._ask((place,))
-        listed = tuple(key[:-1] for key in places)
-        return await asyncio.to_thread(lambda: _Found(added(calls), added(first_tokens), listed, len(by_group.keys)))
+        counted = replace(question(Rows(conditions, self._reach), COUNT, keys, self._bound), many=True)
+        (found,) = await self._aggregates.of([counted], span_of(conditions, self._reach), self._reader)
+        by_group = await asyncio.to_thread(added, found)
+        places = {key[-1]: place for key, place in self._listed(by_group).items()}
+        ordered = sorted(places)  # so that the question stays the same while only their order changes
+        texts = self._bound.value(ordered, "Array(String)")
+        numbers = self._bound.value(list(range(len(ordered))), "Array(Int64)")
+        other = f"toInt64({OTHER})"
+        partials = await self._ask((f"transform({identity}, {texts}, {numbers}, {other})" if ordered else other,))
+
+        def regroup(key: Key) -> Key:
+            return key[0], OTHER if key[1] == OTHER else places[ordered[key[1]]]
+
+        calls, first_tokens = (added(of, regroup) for of in partials)
+        by_text = {key[-1]: key[:-1] for key in by_group.keys if key[-1] in places}
+        return _Found(calls, first_tokens, tuple(by_text[text] for text in places), len(by_group.keys))
 
     async def _ask(self, groups: tuple[str, ...]) -> list[list[Partial]]:
         """What is measured: keys are the bucket (0 without an interval), then these."""
-        asked, reach = self._asked, self._reach
+        asked, rows = self._asked, Rows(self._asked.rows.conditions, self._reach)
         bucket = asked.interval.sql if asked.interval else "toInt64(0)"
-        measures = (STATISTICS, FIRST_TOKEN)
-        questions = [
-            question(asked.rows.conditions, reach, measure, (bucket, *groups), self._copied()) for measure in measures
-        ]
-        return await self._aggregates.of(questions, span_of(asked.rows.conditions, reach), self._reader)
-
-    def _copied(self) -> Bound:
-        """The values of the groups, to which a question adds those of its conditions."""
-        return Bound(dict(self._bound.values))
+        questions = [question(rows, measure, (bucket, *groups), self._bound) for measure in (STATISTICS, FIRST_TOKEN)]
+        return await self._aggregates.of(questions, span_of(rows.conditions, rows.reach), self._reader)
 
     def _listed(self, by_group: Partial) -> Places:
         """The groups with the most calls, and the place of each."""
-        ranked = sorted(zip(by_group.first_sums(), by_group.keys, strict=True), key=lambda pair: order_of(*pair))
-        return {key: place for place, (_, key) in enumerate(ranked[: self._asked.limit])}
+        listed = first_of(by_group.first_sums(), by_group.keys, self._asked.limit)
+        return {key: place for place, (_, key) in enumerate(listed)}
 
 
 def _shown(asked: StatisticsAsked, found: _Found) -> Statistics:

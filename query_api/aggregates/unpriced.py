@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ledger.clock import Clock
 from ledger.filtering.reach import Reach
@@ -12,7 +12,7 @@ from query_api.aggregates.groups import order_of
 from query_api.aggregates.measured import numbers, total
 from query_api.aggregates.measures import UNPRICED
 from query_api.aggregates.partials import Key, Partial, added
-from query_api.aggregates.questions import question, span_of
+from query_api.aggregates.questions import Rows, question, span_of
 from query_api.aggregates.schemas import ReasonCalls, UnpricedModel, UnpricedModels
 from query_api.parameters import Given
 from query_api.reading import Reader
@@ -37,8 +37,7 @@ def unpriced_asked(parameters: Given, clock: Clock) -> UnpricedAsked:
 async def unpriced(asked: UnpricedAsked, reach: Reach, aggregates: Aggregates, reader: Reader) -> UnpricedModels:
     """Raises `BadFilter`, `TooExpensive`, `TooBusy`, `StoreUnavailable` or `StoreBroken`."""
     conditions = asked.rows.conditions
-    wanted = question(conditions, reach, UNPRICED, _KEYS)
-    wanted = replace(wanted, where=f"{wanted.where} AND cost IS NULL")
+    wanted = question(Rows(conditions, reach, also="cost IS NULL"), UNPRICED, _KEYS)
     (partials,) = await aggregates.of([wanted], span_of(conditions, reach), reader)
     models = _models(added(partials))
     left = models[asked.limit :]

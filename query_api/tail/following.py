@@ -78,7 +78,7 @@ class Following:
             await self._write(events.error(str(error)))
         except LedgerError as error:
             log.error("A tail has ended.", extra={"action": "tail_failed", "detail": str(error)})
-            await self._write(events.error("The store's answer could not be read; the service's log says more."))
+            await self._write(events.error("The stream cannot go on; the service's log says why."))
 
     async def _begin(self, settled: Places) -> None:
         if self.asked.resume is not None:
@@ -105,7 +105,7 @@ class Following:
             except (Unavailable, TooBusy):
                 if not away:
                     await self._write(events.waiting())
-                away = True
+                away, self._backlog = True, self.parts.caps.backlog_rows  # what comes meanwhile is sent whole
             await self._pause(self.parts.caps.look_seconds)
 
     async def _step(self) -> None:
@@ -115,6 +115,8 @@ class Following:
         if window.moved:
             most = self.parts.caps.backlog_rows
             new, left_out = await self.windows.matching(window, self.asked.conditions, self.reach, most)
+            if left_out is not None:
+                self._seen.update(window.before(new))
             if self._backlog and len(new) <= self._backlog:
                 await self._leave_out([], left_out)
                 await self._send_all(new)

@@ -45,10 +45,10 @@ class EventStream(ASGIResponse):
             for task in ends:
                 task.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
-        if gone not in done:
-            await _end(send)
         for task in done:
             task.result()
+        if gone not in done:
+            await _end(send)
 
     async def _work(self, send: Send) -> None:
         async def write(event: bytes) -> None:

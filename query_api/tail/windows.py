@@ -41,6 +41,13 @@ class Window:
         first = {place: self.after.get(place, -1) + 1 for place in self.up_to}
         return [(place, first[place], last) for place, last in sorted(self.up_to.items()) if first[place] <= last]
 
+    def before(self, new: "Sequence[New]") -> Places:
+        """How far a reader is who leaves out everything before these rows."""
+        lasts = {place: last for place, _, last in self.moved}
+        for item in new:
+            lasts[item.place] = min(lasts[item.place], item.position.offset - 1)
+        return {place: last for place, last in lasts.items() if last >= 0}
+
     def clause(self, bound: Bound) -> str:
         """The condition on rows, as they stand now or in any version."""
         parts = (

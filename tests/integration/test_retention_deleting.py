@@ -303,7 +303,7 @@ async def killed_before(place: Place, number: int) -> bool:
 async def test_wherever_a_run_is_killed_the_next_one_completes_it_and_what_is_kept_stays(place: Place) -> None:
     statements, killed = 0, True
     while killed:
-        statements += 4
+        statements += 5
         await place.fill()
         await place.keep(SHOP, 10)
         killed = await killed_before(place, statements)
@@ -343,6 +343,15 @@ async def test_an_update_that_came_late_goes_with_its_record(place: Place) -> No
     await place.keep(SHOP, 10)
     await place.retainer().run()
     assert await place.stored(SHOP) == OF_SHOP_FOR_TEN_DAYS
+
+
+async def test_an_update_under_a_key_whose_record_never_came_goes_by_its_own_age(place: Place) -> None:
+    keys = [keyed_id(name, ID_SECRET) for name in ("never came", "may come")]
+    waiting = [a_patch(SHOP, key, at, 60) for key, at in zip(keys, (OLD, NEW), strict=True)]
+    await place.store.insert_patches(waiting, "waiting")
+    await place.keep(SHOP, 10)
+    await place.retainer().run()
+    assert (await place.stored(SHOP))["request_patches"] == [3 + 1]
 
 
 async def test_a_longer_time_that_is_set_before_the_deletion_begins_is_respected(place: Place) -> None:

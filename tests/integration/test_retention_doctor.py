@@ -39,11 +39,12 @@ def looked(client: Client, installation: Installation = TEN_DAYS) -> Finding:
     return finding
 
 
-async def an_old_call(dsn: str, days: int) -> None:
+async def an_old_call(dsn: str, days: int, **changes: int) -> None:
     pool = ClickHousePool(dsn, threads=1)
     try:
         at = NOW_MS - days * DAY_MS
-        await ClickHouseStore(pool).insert_rows([a_request_log(created_at=at, id=an_id(at, 1))], str(days))
+        row = a_request_log(**{"created_at": at, "id": an_id(at, 1), **changes})
+        await ClickHouseStore(pool).insert_rows([row], str(days))
     finally:
         pool.close()
 
@@ -81,6 +82,12 @@ async def test_what_is_too_old_for_days_and_still_there_is_a_problem_where_nobod
     at += DAY_MS
     note_run(client, Run(at, at, at))
     assert looked(client).level is Level.OK
+
+
+async def test_calls_that_were_too_old_when_they_were_reported_are_told(dsn: str, client: Client) -> None:
+    await an_old_call(dsn, days=11, ingested_at=NOW_MS - 1000)
+    said, told = retention_check(TEN_DAYS, lambda: NOW)(client)
+    assert (said.level, told.level, told.seen.startswith("1 calls of the last day")) == (Level.OK, Level.WARNING, True)
 
 
 def test_a_key_and_an_update_that_outlive_their_call_are_not_taken_for_lost(client: Client) -> None:

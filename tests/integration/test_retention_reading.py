@@ -148,7 +148,7 @@ async def test_a_project_sets_nothing_for_others_and_nobody_sets_nonsense(kept: 
     for project in ("bank", "*"):
         assert (await put(kept, kept.keys.admin, project=project, days=DAYS)).status_code == 403
     assert (await put(kept, kept.keys.admin_of_all, project="shopp", days=DAYS)).status_code == 400
-    for days in (0, 40_000, -1, "many", 1.5):
+    for days in (0, 40_000, -1, "many", 1.5, True):
         assert (await put(kept, kept.keys.admin, days=days)).status_code == 400, days
     assert (await put(kept, kept.keys.admin)).status_code == 400
     assert await users(kept, kept.keys.shop) == ["new", "old", "old keyed"]

@@ -15,19 +15,38 @@ from ledger.filtering.tree import Side, Words
 from ledger.request_log import Bodies
 from ledger.store.clickhouse import insert, open_client
 from ledger.store.columns import BODY_COLUMNS
-from ledger.store.migrations import available, drive, migrate
+from ledger.store.migrations import available
 from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.chdb_fixtures import fresh_database
 
-THE_INDEX = 13
-"""The migration that adds it."""
+SCHEMA = dict(available())
+THE_TABLE, THE_INDEX = SCHEMA[2], SCHEMA[13]
+WITHOUT_WHAT_IS_STORED = THE_INDEX.partition(",\n    MATERIALIZE")[0]
+"""Only what is written from now on gets into the index."""
 
 PIECES = (
     *("error", "Error", "timeout", "time", "a", "B", "é", "É", "e\N{COMBINING ACUTE ACCENT}", "1", "42", "2026"),
     *("ß", "ẞ", "İ", "ı", "Σ", "ς", "\N{KELVIN SIGN}", "\N{ANGSTROM SIGN}", "ﬁ", "ǅ"),
     *("привет", "ПРИВЕТ", "мир", "ё", "日本", "語", "ば", "か\N{COMBINING KATAKANA-HIRAGANA VOICED SOUND MARK}"),
     *("\N{GRINNING FACE}", "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}", "العربية", "हिन्दी"),
-    *("%", "_", "\\", "'", '"', "\n", "\t", " ", " ", "-", "/", ":", "{p1:String}", "\N{NO-BREAK SPACE}", "\x7f", "\x01"),
+    *(
+        "%",
+        "_",
+        "\\",
+        "'",
+        '"',
+        "\n",
+        "\t",
+        " ",
+        " ",
+        "-",
+        "/",
+        ":",
+        "{p1:String}",
+        "\N{NO-BREAK SPACE}",
+        "\x7f",
+        "\x01",
+    ),
 )
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=12)
 LETTER_CASES = st.sampled_from([str, str, str.upper, str.lower, str.swapcase, str.title])
@@ -50,8 +69,9 @@ MANY = st.lists(BODIES, min_size=2, max_size=8)
 def asked(draw: st.DrawFn) -> Asked:
     """Most of what is looked for is cut out of the texts, often in another letter case."""
     first, second = draw(MANY), draw(MANY)
-    texts = [text for bodies in (*first, *second) for text in (bodies.prompt, bodies.completion) if text]
-    words = [draw(_words(text)) for text in [*texts, *draw(st.lists(TEXTS.filter(bool), min_size=3, max_size=3))]]
+    stored = [text for bodies in (*first, *second) for text in (bodies.prompt, bodies.completion) if text]
+    texts = draw(st.lists(st.sampled_from(stored), max_size=8)) if stored else []
+    words = [draw(_words(text)) for text in [*texts, *draw(st.lists(TEXTS.filter(bool), min_size=2, max_size=2))]]
     return Asked(first, second, words)
 
 
@@ -78,7 +98,7 @@ def found(client: Client, words: Sequence[Words]) -> list[set[int]]:
     """The numbers of the rows in which each of the words is found, by the condition that lists use."""
     bound = Bound()
     parts = [
-        f"SELECT {at} AS of, groupArray(toUInt64(id % 1000)) FROM request_bodies"
+        f"SELECT {at} AS of, groupArray(toUInt64(id % 1024)) FROM request_bodies"
         f" WHERE {found_in(each.text, SIDES[each.side], bound)}"
         for at, each in enumerate(words)
     ]
@@ -107,7 +127,7 @@ def lowered(client: Client, texts: Sequence[str]) -> list[str]:
 
 
 @settings(
-    max_examples=10,
+    max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     print_blob=True,
@@ -115,14 +135,41 @@ def lowered(client: Client, texts: Sequence[str]) -> list[str]:
 @given(asked())
 @example(Asked([Bodies(prompt="300 kelvin")], [Bodies(prompt="300 \N{KELVIN SIGN}")], [Words("0 \N{KELVIN SIGN}")]))
 @example(Asked([Bodies(prompt="ΟΔΟΣ", completion="α")], [Bodies(prompt="οδοσ")], [Words("ΔΟΣ"), Words("σ")]))
-def test_a_text_is_found_exactly_where_it_stands_with_the_index_without_it_and_in_between(
+def test_a_text_is_found_exactly_where_it_stands_without_the_index_with_it_and_in_between(
     client: Client, asked: Asked
 ) -> None:
     client.command("DROP TABLE IF EXISTS request_bodies SYNC")
-    before = [(number, sql) for number, sql in available() if number < THE_INDEX and "request_bodies" in sql]
-    drive(migrate(before), client)
-    client.command("SYSTEM STOP MERGES request_bodies")
-    write(client, asked.first, 0)
+    client.command(THE_TABLE)
     whole = expected(client, [*asked.first, *asked.second], asked.words)
     only_first = [{number for number in numbers if number < len(asked.first)} for numbers in whole]
+    write(client, asked.first, 0)
     assert found(client, asked.words) == only_first
+    client.command(WITHOUT_WHAT_IS_STORED)
+    assert found(client, asked.words) == only_first
+    write(client, asked.second, len(asked.first))
+    assert found(client, asked.words) == whole
+    client.command(THE_INDEX)
+    assert found(client, asked.words) == whole
+    client.command("OPTIMIZE TABLE request_bodies FINAL")
+    assert found(client, asked.words) == whole
+
+
+def test_the_schema_indexes_what_is_asked() -> None:
+    lines = [line.strip() for line in THE_INDEX.splitlines()]
+    for name, expression in (("by_word", BY_WORD), ("by_character", BY_CHARACTER)):
+        assert lines[lines.index(f"ADD INDEX IF NOT EXISTS {name}") + 1] == expression
+
+
+@pytest.mark.parametrize(("text", "indexes"), [("timeout", {"by_word"}), ("привет", {"by_character"})])
+def test_the_engine_uses_the_index_that_knows_the_text(client: Client, text: str, indexes: set[str]) -> None:
+    client.command("DROP TABLE IF EXISTS request_bodies SYNC")
+    client.command(THE_TABLE)
+    client.command(THE_INDEX)
+    for number, stored in enumerate(["timeout", "привет", "nothing of it"]):
+        write(client, [Bodies(prompt=stored)], number)
+    bound = Bound()
+    wanted = found_in(text, SIDES[Side.BOTH], bound)
+    statement = bound.statement(f"EXPLAIN indexes = 1 SELECT id FROM request_bodies WHERE {wanted}")
+    plan = [line.strip() for (line,) in client.query(statement.sql, parameters=dict(statement.values)).result_rows]
+    assert {name for name in ("by_word", "by_character") if f"Name: {name}" in plan} == indexes
+    assert plan[plan.index(f"Name: {min(indexes)}") :].count("Parts: 1/3") == 1

@@ -4,11 +4,12 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
 from tests.bench.query.commands import Plain
-from tests.bench.query.process import Answer, Connection, Service
+from tests.bench.query.process import Answer
 from tests.bench.query.queries import Query, decoded
 
 _WARM_UP = 2
@@ -49,6 +50,29 @@ class Measured(msgspec.Struct, frozen=True):
         return self.ours is not None and self.ours.p50 <= self.target * self.limit.p50 + self.allowance_ms
 
 
+class Asking(Protocol):
+    """A connection to the service."""
+
+    def get(self, path: str) -> Answer:
+        """Ask for this path."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+class UnderTest(Protocol):
+    """The running service, and plain SQL beside it."""
+
+    def connect(self) -> Asking:
+        """A new connection."""
+
+    def plain_ms(self, plain: Plain) -> float:
+        """How many milliseconds this way takes."""
+
+    def rows(self, sql: str) -> list[list[Any]]:
+        """The rows of this statement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How often and how long each query is asked."""
@@ -62,7 +86,7 @@ class _Refused(Exception):
 
 
 def measured(
-    service: Service, query: Query, state: str, plan: Plan, before_each: Callable[[], None] | None = None
+    service: UnderTest, query: Query, state: str, plan: Plan, before_each: Callable[[], None] | None = None
 ) -> Measured:
     """Ask, and compare the last answer with the true one. With `before_each` nothing is asked to warm up."""
     connection, taken = service.connect(), _Taken(query)
@@ -90,17 +114,17 @@ class _Taken:
         self.ways: dict[str, list[float]] = {way.name: [] for way in query.ways}
         self._query = query
 
-    def limit(self, service: Service) -> tuple[Latencies, str]:
+    def limit(self, service: UnderTest) -> tuple[Latencies, str]:
         for way in self._query.ways:
-            while len(self.ways[way.name]) < _LEAST_RUNS:  # ours was refused
+            while len(self.ways[way.name]) < (1 if self.ours else _LEAST_RUNS):  # ours was refused
                 self.ways[way.name].append(service.plain_ms(way))
         best = min(self.ways, key=lambda name: statistics.median(self.ways[name]))
         return latencies(self.ways[best]), best
 
 
 def _rounds(
-    service: Service,
-    connection: Connection,
+    service: UnderTest,
+    connection: Asking,
     query: Query,
     plan: Plan,
     taken: _Taken,
@@ -120,14 +144,14 @@ def _rounds(
                 taken.ways[way.name].append(service.plain_ms(way))
 
 
-def _asked(connection: Connection, query: Query) -> Answer:
+def _asked(connection: Asking, query: Query) -> Answer:
     answer = connection.get(query.path)
     if answer.status != _OK:
         raise _Refused(f"{answer.status} after {answer.ms:,.0f} ms: {answer.body[:200].decode(errors='replace')}")
     return answer
 
 
-def _difference(service: Service, query: Query, connection: Connection) -> str | None:
+def _difference(service: UnderTest, query: Query, connection: Asking) -> str | None:
     shown = query.shown(decoded(_asked(connection, query).body))
     true = query.truth(service.rows)
     return None if query.same(shown, true) else f"WRONG ANSWER: {str(shown)[:300]} instead of {str(true)[:300]}"

@@ -22,7 +22,7 @@ def test_days_are_a_number_or_for_ever() -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "never"])
 def test_other_days_are_refused_by_name(text: str) -> None:
-    with pytest.raises(Misconfigured, match="^LLMLEDGER_RETENTION__DAYS must be"):
+    with pytest.raises(Misconfigured, match=r"^LLMLEDGER_RETENTION__DAYS must be"):
         section(DAYS=text)
 
 

@@ -51,3 +51,9 @@ def test_no_offset_becomes_a_character_of_the_statement() -> None:
     bound = Bound()
     clause = Window({(1, 0): 5}, {(1, 0): 777}, 0).clause(bound)
     assert ("777" in clause, sorted(bound.values.values())) == (False, [0, 1, 6, 777])
+
+
+def test_who_leaves_out_what_stands_before_some_rows_is_before_the_first_of_each_partition() -> None:
+    window = Window({(1, 0): 5}, {(1, 0): 9, (1, 1): 4}, 0)
+    assert window.before([new(0, 8, 1), new(0, 7, 2)]) == {(1, 0): 6, (1, 1): 4}
+    assert window.before([new(1, 0, 1)]) == {(1, 0): 9}
