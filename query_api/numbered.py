@@ -4,11 +4,12 @@ The first pages come from candidates of any version, judged as they stand; deepe
 texts, from deduplicated rows (`FINAL`), which is exact at any depth and costs accordingly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 from ledger.clock import Clock
 from ledger.filtering.reach import Reach
-from ledger.ids import ProjectId, from_int
+from ledger.ids import ProjectId, RecordId, from_int
 from ledger.request_log import RequestLog, RowKey
 from query_api import candidates, listing
 from query_api.candidates import Order, each_once
@@ -20,6 +21,9 @@ from query_api.sorting import SORTS
 
 DEEPEST_OF_CANDIDATES = 200
 """Rows up to the end of the page: beyond it, reading whole rows that are not shown costs more than `FINAL` does."""
+
+Place: TypeAlias = tuple[RowKey, Any]
+"""A key and the value that it is sorted by."""
 
 
 async def rows_of(page: NumberedPage, reach: Reach, reader: Reader, clock: Clock) -> Sequence[RequestLog]:
@@ -35,23 +39,47 @@ async def rows_of(page: NumberedPage, reach: Reach, reader: Reader, clock: Clock
 
 
 async def _first(page: NumberedPage, reach: Reach, reader: Reader, end: int) -> Sequence[RequestLog]:
-    """The first rows in the page's order: candidates are taken until enough of them stand where they were found."""
+    """The first rows in the page's order: candidates are taken until enough rows stand no later than the last of them.
+
+    A row stands where its newest version puts it, also when that was written after the candidates were found.
+    """
     order = Order(page.sort.expression, "ASC" if page.ascending else "DESC")
     size = end + MARGIN
     while size <= MOST_CANDIDATES:
-        places = [
-            (RowKey(ProjectId(project), created_at, from_int(id_)), place)
-            for project, created_at, id_, place in await reader.rows(
-                candidates.in_order(page.conditions, reach, order, size)
-            )
-        ]
+        places = await _candidates(page, reach, reader, order, size)
         keys = each_once(key for key, _ in places)
         found = await candidates.standing(keys, page.conditions, reach, reader, order) if keys else {}
-        rows = [found[key].row for key, place in dict.fromkeys(places) if key in found and found[key].place == place]
-        if len(rows) >= end or len(places) < size:
+        stands = {(key, each.place) for key, each in found.items()}
+        if len(places) < size:
+            return [found[key].row for key, _ in _sorted(stands, order)][:end]
+        last = places[-1]
+        ordered = _sorted(stands | {last}, order)
+        rows = [found[place[0]].row for place in ordered[: ordered.index(last) + 1] if place in stands]
+        if len(rows) >= end:
             return rows[:end]
         size *= 4
     return await _deduplicated(page, reach, reader)
+
+
+async def _candidates(page: NumberedPage, reach: Reach, reader: Reader, order: Order, size: int) -> list[Place]:
+    rows = await reader.rows(candidates.in_order(page.conditions, reach, order, size))
+    return [(RowKey(ProjectId(project), created_at, from_int(id_)), place) for project, created_at, id_, place in rows]
+
+
+def _sorted(places: Iterable[Place], order: Order) -> list[Place]:
+    """As the engine sorts them: unknown values last, ids and projects between equal ones."""
+
+    def value_and_ties(place: Place) -> tuple[Any, RecordId, ProjectId]:
+        return place[1], place[0].id, place[0].project
+
+    def ties(place: Place) -> tuple[RecordId, ProjectId]:
+        return place[0].id, place[0].project
+
+    downwards = order.way == "DESC"
+    known, unknown = [], []
+    for place in places:
+        (unknown if place[1] is None else known).append(place)
+    return [*sorted(known, key=value_and_ties, reverse=downwards), *sorted(unknown, key=ties, reverse=downwards)]
 
 
 async def _deduplicated(page: NumberedPage, reach: Reach, reader: Reader) -> Sequence[RequestLog]:

@@ -39,5 +39,5 @@ def test_every_path_is_served() -> None:
 def test_the_numbers_are_those_of_the_program() -> None:
     plan = RetainingPlan()
     assert (plan.look_seconds, plan.run_seconds, plan.full_share, plan.blob_seconds) == (300, 86400, 0.9, 86400)
-    assert (RetentionSection().days, SHARE_OF_DISK, KEY_DAYS, REFRESH_SECONDS) == (365, 2, 30, 10)
+    assert (RetentionSection().days, SHARE_OF_DISK, KEY_DAYS, REFRESH_SECONDS) == (3650, 2, 30, 10)
     assert (OLD_PARTS_SECONDS, Retention().seconds, RETENTION_DAYS) == (8 * 60, 24 * 3600, 7)

@@ -9,7 +9,7 @@ from ledger.clock import from_milliseconds
 from ledger.filtering.query_text import parse_query
 from ledger.filtering.reach import Reach
 from ledger.ids import ProjectId
-from ledger.request_log import Bodies, RequestLog, RowKey
+from ledger.request_log import Bodies, RowKey
 from ledger.settings import QueryCaps
 from ledger.store.questions import Answer, Asking, Question
 from query_api.conditions import Conditions

@@ -32,7 +32,7 @@ from tests.bench.query.dataset import PROJECT, Dataset, not_updated_yet, updated
 from tests.bench.query.filling import write
 from tests.bench.query.marker import read_marker
 
-_UPDATES_PER_BATCH = 500
+_UPDATES_PER_BATCH = 2_500
 
 _commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 

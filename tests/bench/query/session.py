@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
 import msgspec
 
 from tests.bench.query.aggregated import statistics
-from tests.bench.query.dataset import Dataset, Parameters
+from tests.bench.query.dataset import DAY_MS, Dataset, Parameters
 from tests.bench.query.folders import data_set, working_copy
 from tests.bench.query.marker import read_marker
 from tests.bench.query.measuring import Measured, Plan, measured
@@ -24,6 +23,7 @@ GROWTH_BY = 10
 
 _TABLES = ("request_logs", "request_bodies")
 _NEW_ROWS, _UPDATES = 1_000, 10
+_NEWEST_BATCHES, _LATE_DAYS = 2, 4
 _CHANGED_RUNS = 10
 _SETTLE_SECONDS = 90.0
 
@@ -83,7 +83,6 @@ class _Session:
     def __init__(self, service: Service, of: Parameters, wish: Wish, note: Callable[[str], None]) -> None:
         self._service, self._of, self._wish, self._note = service, of, wish, note
         self._queries = [query for query in [*lists(of, service.rows), *statistics(of)] if wish.wants(query.name)]
-        self._turns = count()
         self.layouts: list[Layout] = []
         self.mix: list[Kind] = []
         self.memory: dict[str, int] = {}
@@ -164,10 +163,12 @@ class _Session:
             time.sleep(0.5)
 
     def _new_rows(self) -> None:
+        """New rows, and updates: of the newest rows nearly all, one of a row that is some days old."""
         of, data = self._of, Dataset(self._of)
-        first = _month_start(of.last_ms)
-        recent = [at for at in range(of.batches) if data.created_at(at * of.batch) >= first] or [of.batches - 1]
-        self._service.write(_NEW_ROWS, tuple(recent[next(self._turns) % len(recent)] for _ in range(_UPDATES)))
+        days_ago = of.last_ms - _LATE_DAYS * DAY_MS
+        late = max((at for at in range(of.batches) if data.created_at(at * of.batch) <= days_ago), default=0)
+        newest = [max(0, of.batches - 1 - number % _NEWEST_BATCHES) for number in range(_UPDATES - 1)]
+        self._service.write(_NEW_ROWS, (*newest, late))
 
     def _old_rows(self) -> None:
         """One update in every closed month."""

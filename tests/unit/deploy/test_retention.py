@@ -17,7 +17,7 @@ def section(**given: str) -> RetentionSection:
 
 
 def test_days_are_a_number_or_for_ever() -> None:
-    assert (section().days, section(DAYS="90").days, section(DAYS="Forever").days) == (365, 90, None)
+    assert (section().days, section(DAYS="90").days, section(DAYS="Forever").days) == (3650, 90, None)
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "never"])
