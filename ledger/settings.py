@@ -99,7 +99,7 @@ class ServerSection:
 class RetentionSection:
     """`LLMLEDGER_RETENTION__…`: what the standalone keeps. A cluster keeps everything until something is set."""
 
-    days: int | None = 3650  # older than any report that is not an error; until a default is set with `llmledger retention set`; or `forever`
+    days: int | None = 3650  # until `llmledger retention set` says otherwise; so that what is dated back is kept too
     max_gb: float | None = None  # of the store's folder (10^9 bytes); None: half of the disk
 
 

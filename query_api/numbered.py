@@ -4,7 +4,7 @@ The first pages come from candidates of any version, judged as they stand; deepe
 texts, from deduplicated rows (`FINAL`), which is exact at any depth and costs accordingly.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
 from ledger.clock import Clock
@@ -66,7 +66,7 @@ async def _candidates(page: NumberedPage, reach: Reach, reader: Reader, order: O
     return [(RowKey(ProjectId(project), created_at, from_int(id_)), place) for project, created_at, id_, place in rows]
 
 
-def _sorted(places: Iterable[Place], order: Order) -> list[Place]:
+def _sorted(places: Collection[Place], order: Order) -> list[Place]:
     """As the engine sorts them: unknown values last, ids and projects between equal ones."""
 
     def value_and_ties(place: Place) -> tuple[Any, RecordId, ProjectId]:
@@ -76,10 +76,9 @@ def _sorted(places: Iterable[Place], order: Order) -> list[Place]:
         return place[0].id, place[0].project
 
     downwards = order.way == "DESC"
-    known, unknown = [], []
-    for place in places:
-        (unknown if place[1] is None else known).append(place)
-    return [*sorted(known, key=value_and_ties, reverse=downwards), *sorted(unknown, key=ties, reverse=downwards)]
+    known = sorted((place for place in places if place[1] is not None), key=value_and_ties, reverse=downwards)
+    unknown = sorted((place for place in places if place[1] is None), key=ties, reverse=downwards)
+    return [*known, *unknown]
 
 
 async def _deduplicated(page: NumberedPage, reach: Reach, reader: Reader) -> Sequence[RequestLog]:

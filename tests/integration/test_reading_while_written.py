@@ -115,8 +115,13 @@ LISTS = {
 }
 ORDERS = {
     f"{sort_by} {'ascending' if ascending else 'descending'}": numbered(sort_by, ascending=ascending)
-    for sort_by in SORTS
-    for ascending in (True, False)
+    for sort_by, ascending in (
+        ("updatedAt", False),
+        ("url", True),
+        ("status", True),
+        ("status", False),
+        ("cost", False),
+    )
 }
 
 
@@ -149,7 +154,7 @@ async def test_a_change_that_comes_between_takes_no_row_out_of_the_page(service:
         assert {*answer} == {log.key for log in ROWS}
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", ["a field", "words", "not these words"])
 async def test_a_merge_or_a_deletion_that_comes_between_takes_no_other_row_out_of_the_page(
     service: QueryService, name: str
 ) -> None:
@@ -166,7 +171,7 @@ async def test_a_merge_or_a_deletion_that_comes_between_takes_no_other_row_out_o
         assert others <= {*answer} <= {log.key for log in ROWS}
 
 
-@pytest.mark.parametrize("conditions", [Conditions(), q("quick"), q("-slow"), q("has:user")])
+@pytest.mark.parametrize("conditions", [q("quick"), q("-slow"), q("has:user")])
 async def test_a_page_in_the_middle_is_the_same_whatever_changes_meanwhile(
     service: QueryService, conditions: Conditions
 ) -> None:

@@ -148,9 +148,9 @@ async def test_what_happens_between_two_pages_takes_no_row_away_and_shows_none_t
             stages.append(matching(service, happened, wanted, everything=everything))
     assert len(seen) == len({*seen})
     assert set.intersection(*stages) <= {*seen}
-    assert [sort_key(rows_of(whole), name) for name in seen] == sorted(
-        (sort_key(rows_of(whole), name) for name in seen), reverse=True
-    )
+    created_at = {(str(log.project), str(log.id)): log.created_at for log in rows_of(whole)}
+    in_order = [(created_at[name], name[1], name[0]) for name in seen]
+    assert in_order == sorted(in_order, reverse=True)
 
 
 def matching(
@@ -158,8 +158,3 @@ def matching(
 ) -> set[tuple[str, str]]:
     """The rows that are meant after these steps."""
     return {*names(wanted.rows(within_reach(service, rows_of(happened), everything=everything)))}
-
-
-def sort_key(logs: Sequence[RequestLog], name: tuple[str, str]) -> tuple[int, str, str]:
-    created_at = {(log.project, log.id): log.created_at for log in logs}[name[0], name[1]]
-    return created_at, name[1], name[0]

@@ -1,6 +1,6 @@
 """What is found in texts is what stands in them, whatever the engine's indexes say: they narrow a search, no more."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -103,8 +103,8 @@ def found(client: Client, words: Sequence[Words]) -> list[set[int]]:
         for at, each in enumerate(words)
     ]
     statement = bound.statement(" UNION ALL ".join(parts))
-    answer = client.query(statement.sql, parameters=dict(statement.values)).result_rows
-    return [set(numbers) for _, numbers in sorted(answer)]
+    answer = dict(client.query(statement.sql, parameters=dict(statement.values)).result_rows)
+    return [set(answer[at]) for at in range(len(words))]
 
 
 def expected(client: Client, many: Sequence[Bodies], words: Sequence[Words]) -> list[set[int]]:

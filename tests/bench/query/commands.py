@@ -32,7 +32,7 @@ class Execute(msgspec.Struct, frozen=True, tag=True):
 class Write(msgspec.Struct, frozen=True, tag=True):
     """Insert so many new rows and updates of rows of these batches, through the store adapter.
 
-    No row is updated twice, and no new row comes twice, in the life of the process.
+    No new row comes twice in the life of the process.
     """
 
     new: int

@@ -32,7 +32,7 @@ from tests.bench.query.dataset import PROJECT, Dataset, not_updated_yet, updated
 from tests.bench.query.filling import write
 from tests.bench.query.marker import read_marker
 
-_UPDATES_PER_BATCH = 2_500
+_KEPT_OF_A_BATCH = 500
 
 _commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 
@@ -43,7 +43,7 @@ class _Desk:
     def __init__(self, pool: ClickHousePool, store: ClickHouseStore, data: Dataset) -> None:
         self._pool, self._store, self._data = pool, store, data
         self._next_row = data.parameters.rows
-        self._known: dict[int, list[RequestLog]] = {}  # of each batch the rows that were not updated yet
+        self._known: dict[int, list[RequestLog]] = {}  # of each batch the rows that may be updated next
 
     async def carry_out(self, command: Command) -> object:
         match command:
@@ -65,8 +65,8 @@ class _Desk:
         return [*new, *(updated(self._one_of(batch), self._next_row) for batch in command.updates)]
 
     def _one_of(self, batch: int) -> RequestLog:
-        if batch not in self._known:
-            self._known[batch] = not_updated_yet(self._data.new_rows(batch))[:_UPDATES_PER_BATCH]
+        if not self._known.get(batch):  # or all of them were updated: then once more, as later events
+            self._known[batch] = not_updated_yet(self._data.new_rows(batch))[:_KEPT_OF_A_BATCH]
         return self._known[batch].pop()
 
 
