@@ -16,10 +16,9 @@ from ledger.ids import to_int
 from ledger.request_log import RequestLog, RowKey
 from ledger.store.columns import ROW_COLUMNS, TIME, row_from, select_list, time_text
 from query_api.conditions import NOT_DELETED, Conditions, matching
-from query_api.reading import KEY_LIST, KEYS_PER_LOOK_UP, Reader
+from query_api.reading import KEY_LIST, KEYS_PER_LOOK_UP, ROW_KEY, Reader
 
 _ROW_LIST = select_list(ROW_COLUMNS)
-ROW_KEY = "project, created_at, id"
 
 
 @dataclass(frozen=True, slots=True)

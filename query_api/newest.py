@@ -5,18 +5,20 @@ must be found: candidates from the index of the texts. All else that looks into 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ledger.clock import Clock, system_clock, to_milliseconds
 from ledger.filtering.reach import Reach
+from ledger.filtering.statements import Bound, Statement
 from ledger.filtering.texts import split
 from ledger.filtering.tree import Words
 from ledger.request_log import RequestLog, RowKey
 from query_api import candidates, listing, searching
 from query_api.candidates import each_once
-from query_api.conditions import Conditions, looks_into_bodies
+from query_api.conditions import Conditions, looks_into_bodies, matching
 from query_api.reading import Reader
+from query_api.searching import Places
 from query_api.spans import DAY_MS, Span, next_length, span
 
 MARGIN = 8
@@ -24,19 +26,20 @@ MARGIN = 8
 
 MOST_CANDIDATES = 10_000
 ROUNDS_OF_CANDIDATES = 3
+"""After so many rounds in which most candidates were superseded, deduplicating all rows is the better way."""
+
 ROUNDS_FROM_TEXTS = 3
 """After so many rounds in which the texts' index did not fill the page, the other conditions are likely rare."""
 
-Read = Callable[[Span, RowKey | None, int], Awaitable["Round"]]
+Judge = Callable[[Sequence[RowKey]], Awaitable[Sequence[RequestLog]]]
 
 
-class Round:
-    """What one reading gave: rows in order, the key after which the next one begins, and whether there is more."""
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Rows in order; where their texts were looked through already, where the words stand."""
 
-    def __init__(self, rows: Sequence[RequestLog], keys: Sequence[RowKey], asked: int) -> None:
-        self.rows = rows
-        self.last = keys[-1] if keys else None
-        self.more = len(keys) >= asked
+    rows: Sequence[RequestLog]
+    places: Mapping[RowKey, Places] | None = None
 
 
 async def newest(
@@ -47,88 +50,123 @@ async def newest(
     after: RowKey | None,
     limit: int,
     clock: Clock = system_clock,
-) -> Sequence[RequestLog]:
+) -> Newest:
     """At most so many rows, newest first, that come strictly after this one in that order."""
-    before = conditions.created_before
-    if after is not None:
-        before = after.created_at + 1 if before is None else min(before, after.created_at + 1)
-    everywhere = span(reach, conditions.created_from, before)
+    everywhere = span(reach, conditions.created_from, _before(conditions, after))
     bare = replace(conditions, created_from=None, created_before=None)
     words, rest = split(bare.query)
     if words and not looks_into_bodies(replace(bare, query=rest)):
         found = await _from_texts(words, replace(bare, query=rest), everywhere, reader, after, limit)
         if found is not None:
             return found
-    ways = [_final(bare, reader)] if looks_into_bodies(bare) else [_standing(bare, reader), _final(bare, reader)]
-    return await _by_spans(ways, everywhere, after, limit, to_milliseconds(clock()))
+    ways = (
+        [_final(bare, reader)]
+        if looks_into_bodies(bare)
+        else [_standing(bare, everywhere, reader), _final(bare, reader)]
+    )
+    return Newest(await _judged(ways, _Walk(reader, everywhere, after, to_milliseconds(clock())), limit))
 
 
-async def _by_spans(
-    ways: Sequence[Read], everywhere: Span, after: RowKey | None, limit: int, now: int
-) -> list[RequestLog]:
+def _before(conditions: Conditions, after: RowKey | None) -> int | None:
+    bounds = [conditions.created_before, None if after is None else after.created_at + 1]
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A statement that finds keys, and what becomes of them."""
+
+    statement: Callable[[Reach, RowKey | None, int], Statement]
+    judge: Judge
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Keys of a span in order, read in stretches; each reading goes on where the one before it ended."""
+
+    reader: Reader
+    left: Span
+    after: RowKey | None
+    now: int
+    length: int = DAY_MS
+    ended: bool = False
+
+    async def keys(self, way: _Way, wanted: int) -> list[RowKey]:
+        """The next ones, as many as are wanted unless the end comes first."""
+        found: list[RowKey] = []
+        while len(found) < wanted and not self.ended:
+            part = self.left.cut(self.length, self.now)
+            asked = wanted - len(found)
+            got = await self.reader.keys(way.statement(part, self.after, asked))
+            found += got
+            self._step(part, got, asked)
+        return found
+
+    def _step(self, part: Span, got: Sequence[RowKey], asked: int) -> None:
+        rest = self.left.before(part)
+        if len(got) >= asked:
+            self.after = got[-1]
+            self.left = replace(self.left, created_before=self.after.created_at + 1)
+        elif rest is None:
+            self.ended = True
+        else:
+            self.length, self.left = next_length(self.length, len(got), asked - len(got)), rest
+
+
+async def _judged(ways: Sequence[_Way], walk: _Walk, limit: int) -> list[RequestLog]:
+    """Candidates are taken, more each time, until enough of them stand."""
     found: list[RequestLog] = []
-    length, left = DAY_MS, everywhere
+    size, rounds = limit + MARGIN, 0
     while True:
-        part = left.cut(length, now)
-        had = len(found)
-        async for rows in _rounds(ways, part, after, limit - had):
-            found += rows
-        rest = left.before(part)
-        if len(found) >= limit or rest is None:
+        way = ways[0] if rounds < ROUNDS_OF_CANDIDATES else ways[-1]
+        keys = each_once(await walk.keys(way, min(size, MOST_CANDIDATES)))
+        if keys:
+            found += await way.judge(keys)
+        if len(found) >= limit or walk.ended:
             return found[:limit]
-        length, left = next_length(length, len(found) - had, limit - len(found)), rest
+        size, rounds = 4 * size, rounds + 1
 
 
-async def _rounds(
-    ways: Sequence[Read], within: Span, after: RowKey | None, limit: int
-) -> AsyncIterator[Sequence[RequestLog]]:
-    """Readings of one span until there are enough rows or no more, each larger than the one before.
+def _standing(conditions: Conditions, reach: Reach, reader: Reader) -> _Way:
+    def statement(within: Reach, after: RowKey | None, size: int) -> Statement:
+        return candidates.in_time_order(conditions, within, after, size)
 
-    Where most candidates turn out to be superseded, the last of the ways goes on.
-    """
-    size, number = limit, 0
-    while limit > 0:
-        read = ways[0] if number < ROUNDS_OF_CANDIDATES else ways[-1]
-        got = await read(within, after, min(size + MARGIN, MOST_CANDIDATES))
-        yield got.rows
-        if not got.more:
-            return
-        limit, after, size, number = limit - len(got.rows), got.last, 4 * size, number + 1
+    async def judge(keys: Sequence[RowKey]) -> Sequence[RequestLog]:
+        found = await candidates.standing(keys, conditions, reach, reader)
+        return [each.row for each in found.values()]
+
+    return _Way(statement, judge)
 
 
-def _standing(conditions: Conditions, reader: Reader) -> Read:
-    async def read(within: Span, after: RowKey | None, size: int) -> Round:
-        keys = await reader.keys(candidates.in_time_order(conditions, within, after, size))
-        rows = await candidates.standing(each_once(keys), conditions, within, reader) if keys else {}
-        return Round([found.row for found in rows.values()], keys, size)
+def _final(conditions: Conditions, reader: Reader) -> _Way:
+    def statement(within: Reach, after: RowKey | None, size: int) -> Statement:
+        return listing.deduplicated(conditions, within, after, size)
 
-    return read
+    async def judge(keys: Sequence[RowKey]) -> Sequence[RequestLog]:
+        return list((await reader.logs(keys)).values())
 
-
-def _final(conditions: Conditions, reader: Reader) -> Read:
-    async def read(within: Span, after: RowKey | None, size: int) -> Round:
-        keys = await reader.keys(listing.deduplicated(conditions, within, after, size))
-        return Round(list((await reader.logs(keys)).values()), keys, size)
-
-    return read
+    return _Way(statement, judge)
 
 
 async def _from_texts(
     words: Sequence[Words], rest: Conditions, everywhere: Span, reader: Reader, after: RowKey | None, limit: int
-) -> list[RequestLog] | None:
+) -> Newest | None:
     """None where the page is not full after some rounds and there is more."""
-    found: list[RequestLog] = []
+    matching(rest, everywhere, Bound())  # what may not be asked is refused also where no words are found
+    rows: list[RequestLog] = []
+    places: dict[RowKey, Places] = {}
     size = limit
     for _ in range(ROUNDS_FROM_TEXTS):
         asked = min(size + MARGIN, MOST_CANDIDATES)
         keys = await reader.keys(searching.holding(words, everywhere, after, asked))
         if keys:
             once = each_once(keys)
-            rows, hits = await asyncio.gather(
+            standing, hits = await asyncio.gather(
                 candidates.standing(once, rest, everywhere, reader), searching.places(words, once, reader)
             )
-            found += [each.row for key, each in rows.items() if all(hits.get(key, [frozenset()]))]
-        if len(found) >= limit or len(keys) < asked:
-            return found[:limit]
+            places |= hits
+            rows += [each.row for key, each in standing.items() if all(hits.get(key, [frozenset()]))]
+        if len(rows) >= limit or len(keys) < asked:
+            return Newest(rows[:limit], places)
         after, size = keys[-1], 8 * size
     return None

@@ -32,7 +32,7 @@ async def rows_of(page: NumberedPage, reach: Reach, reader: Reader, clock: Clock
     if end <= DEEPEST_OF_CANDIDATES:
         if page.sort == SORTS["createdAt"] and not page.ascending:
             found = await newest(page.conditions, reach, reader, after=None, limit=end, clock=clock)
-            return found[page.offset :]
+            return found.rows[page.offset :]
         if not looks_into_bodies(page.conditions):
             return (await _first(page, reach, reader, end))[page.offset :]
     return await _deduplicated(page, reach, reader)

@@ -1,6 +1,6 @@
 """The list of logged calls in both its forms, and the single call. Handlers translate; what is asked is a statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
@@ -11,7 +11,7 @@ from ledger.clock import Clock
 from ledger.errors import NotFound
 from ledger.filtering.reach import Reach
 from ledger.filtering.tree import Words
-from ledger.request_log import Bodies
+from ledger.request_log import Bodies, RequestLog, RowKey
 from ledger.store.columns import BODY_NAMES
 from query_api import cursors, searching, views
 from query_api.aggregates.aggregates import Aggregates
@@ -25,6 +25,7 @@ from query_api.openapi import LIST_ERRORS, NOT_FOUND, READ_ERRORS, SECURITY, Lis
 from query_api.parameters import CursorPage, NumberedPage, given, page_of
 from query_api.reading import Reader
 from query_api.schemas import DocumentedRequestList, RequestList, RequestLogEntry, RequestLogPage
+from query_api.searching import Places
 
 NO_BODIES = Bodies()
 
@@ -92,12 +93,15 @@ async def _numbered_page(
 
 
 async def _cursor_page(page: CursorPage, reach: Reach, reader: Reader, clock: Clock) -> RequestLogPage:
-    rows = await newest(page.conditions, reach, reader, after=page.after, limit=page.limit + 1, clock=clock)
-    shown = rows[: page.limit]
-    next_cursor = cursors.encode(shown[-1].key) if len(rows) > page.limit else None
-    words = _looked_for(page.conditions)
-    places = await searching.places(words, [row.key for row in shown], reader) if words and shown else {}
+    found = await newest(page.conditions, reach, reader, after=page.after, limit=page.limit + 1, clock=clock)
+    shown = found.rows[: page.limit]
+    next_cursor = cursors.encode(shown[-1].key) if len(found.rows) > page.limit else None
+    places = found.places or await _places(_looked_for(page.conditions), shown, reader)
     return RequestLogPage([views.row(row, _found_in(places.get(row.key))) for row in shown], next_cursor)
+
+
+async def _places(words: Sequence[Words], rows: Sequence[RequestLog], reader: Reader) -> Mapping[RowKey, Places]:
+    return await searching.places(words, [row.key for row in rows], reader) if words and rows else {}
 
 
 def _looked_for(conditions: Conditions) -> list[Words]:
@@ -105,5 +109,5 @@ def _looked_for(conditions: Conditions) -> list[Words]:
     return [*texts, *searching.all_words(conditions.query)]
 
 
-def _found_in(places: Sequence[frozenset[str]] | None) -> list[str] | UnsetType:
+def _found_in(places: Places | None) -> list[str] | UnsetType:
     return UNSET if places is None else sorted(frozenset[str]().union(*places))

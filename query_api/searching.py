@@ -12,9 +12,9 @@ from ledger.filtering.texts import BOTH_SIDES, SIDES, found_in, hit
 from ledger.filtering.tree import Group, Words
 from ledger.ids import ProjectId, from_int
 from ledger.request_log import RowKey
-from query_api.candidates import ROW_KEY, strictly_before, these_keys, ties
+from query_api.candidates import strictly_before, these_keys, ties
 from query_api.conditions import NOT_DELETED
-from query_api.reading import KEY_LIST, KEYS_PER_LOOK_UP, Reader
+from query_api.reading import KEY_LIST, KEYS_PER_LOOK_UP, ROW_KEY, Reader
 
 
 def holding(words: Sequence[Words], within: Reach, after: RowKey | None, limit: int) -> Statement:
@@ -30,11 +30,13 @@ def holding(words: Sequence[Words], within: Reach, after: RowKey | None, limit: 
     )
 
 
-async def places(
-    words: Sequence[Words], keys: Sequence[RowKey], reader: Reader
-) -> Mapping[RowKey, Sequence[frozenset[str]]]:
-    """For each key, in which texts of its newest body each of the words stands: `prompt`, `completion`, both, none."""
-    found: dict[RowKey, Sequence[frozenset[str]]] = {}
+Places = Sequence[frozenset[str]]
+"""For each of the words in which texts it stands: `prompt`, `completion`, both, none."""
+
+
+async def places(words: Sequence[Words], keys: Sequence[RowKey], reader: Reader) -> Mapping[RowKey, Places]:
+    """For each key, in which texts of its newest body each of the words stands."""
+    found: dict[RowKey, Places] = {}
     for start in range(0, len(keys), KEYS_PER_LOOK_UP):
         for project, created_at, id_, *hits in await reader.rows(_hits(words, keys[start : start + KEYS_PER_LOOK_UP])):
             key = RowKey(ProjectId(project), created_at, from_int(id_))

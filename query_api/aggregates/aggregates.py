@@ -21,11 +21,14 @@ from query_api.aggregates.flights import Flight, Flights
 from query_api.aggregates.partials import Partial, partial_from
 from query_api.aggregates.parts import Parts, read_parts
 from query_api.aggregates.questions import LIMITS, Question, statement
-from query_api.aggregates.spans import ALL_TIME, Period, Span
+from query_api.aggregates.spans import ALL_TIME, DAY_MS, Period, Span
 from query_api.aggregates.units import Unit, units_of
 from query_api.reading import Reader
 
 log = logging.getLogger(__name__)
+
+MOST_AT_ONCE_MS = 95 * DAY_MS
+"""So much time is read by one statement; a longer unit by one of its own."""
 
 Computed = Mapping[Period, Partial]
 
@@ -119,25 +122,49 @@ class Aggregates:
     async def _computed_and_kept(
         self, asked: Question, ours: Sequence[_Wanted], parts: Parts, reader: Reader
     ) -> Computed:
-        computed, hosts = await self._computed(asked, [item.unit for item in ours], reader)
-        keepable = [item for item in ours if item.unit.keepable]
-        after = await self._parts(asked.tables, reader) if keepable and parts.are_of(hosts) else None
+        """A long time is read in several statements: what is done of it stays done, should it take too long in all."""
+        if asked.few_may_match and rare.is_worth_trying([item.unit for item in ours]):
+            few = await rare.counted(asked, [item.unit for item in ours], reader)
+            if few is not None:
+                computed = _counted_by_unit(asked, [item.unit for item in ours], few.at)
+                await self._keep(asked, ours, computed, parts if parts.are_of(few.hosts) else None, reader)
+                return computed
+        found: dict[Period, Partial] = {}
+        for some in _slices(ours):
+            computed, hosts = await self._computed(asked, [item.unit for item in some], reader)
+            await self._keep(asked, some, computed, parts if parts.are_of(hosts) else None, reader)
+            found |= computed
+        return found
+
+    async def _keep(
+        self, asked: Question, some: Sequence[_Wanted], computed: Computed, before: Parts | None, reader: Reader
+    ) -> None:
+        """Where the parts are known and still the same."""
+        keepable = [item for item in some if item.unit.keepable]
+        after = await self._parts(asked.tables, reader) if keepable and before else None
         if after is not None:
             for item in keepable:
                 if after.fingerprint(item.unit.whole) == item.name.made_from:
                     self._cache.put(item.name, computed[item.unit.whole])
-        return computed
 
     async def _computed(
         self, asked: Question, units: Sequence[Unit], reader: Reader
     ) -> tuple[Computed, frozenset[str]]:
         """The aggregate of each unit, and which servers told it."""
-        if asked.few_may_match and rare.is_worth_trying(units):
-            few = await rare.counted(asked, units, reader)
-            if few is not None:
-                return _counted_by_unit(asked, units, few.created_at), few.hosts
         rows = await reader.rows(statement(asked, units), LIMITS)
         return await asyncio.to_thread(_by_unit, asked, units, rows), frozenset(row[0] for row in rows)
+
+
+def _slices(wanted: Sequence[_Wanted]) -> list[list[_Wanted]]:
+    slices: list[list[_Wanted]] = []
+    length = MOST_AT_ONCE_MS
+    for item in wanted:
+        length += item.unit.asked.end - item.unit.asked.start
+        if length > MOST_AT_ONCE_MS:
+            slices.append([])
+            length = item.unit.asked.end - item.unit.asked.start
+        slices[-1].append(item)
+    return slices
 
 
 def _by_unit(asked: Question, units: Sequence[Unit], rows: Sequence[Sequence[Any]]) -> Computed:
@@ -153,6 +180,6 @@ def _by_one_key(row: Sequence[Any], keys: int) -> Sequence[Any]:
     return (place, row[1 + place], *row[1 + keys :])
 
 
-def _counted_by_unit(asked: Question, units: Sequence[Unit], created_at: Sequence[int]) -> Computed:
-    counts = {unit: sum(unit.asked.start <= ms < unit.asked.end for ms in created_at) for unit in units}
+def _counted_by_unit(asked: Question, units: Sequence[Unit], at: Sequence[tuple[int, int]]) -> Computed:
+    counts = {unit: sum(rows for ms, rows in at if unit.asked.start <= ms < unit.asked.end) for unit in units}
     return {unit.whole: partial_from([[count]] if count else [], asked.widths) for unit, count in counts.items()}

@@ -101,8 +101,3 @@ def _added_histograms(of: Iterable[tuple[Partial, Integers]]) -> Histogram:
             bins.append(partial.histogram.bins[kept].astype(np.int64))
             counts.append(partial.histogram.counts[kept])
     return gathered(np.concatenate(rows), np.concatenate(bins), np.concatenate(counts)) if rows else NO_NUMBERS
-
-
-def wide(high: int, low: int) -> int:
-    """The sum that came in two columns."""
-    return (int(high) << 32) + int(low)

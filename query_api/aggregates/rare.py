@@ -1,31 +1,36 @@
 """Counting what few rows match, without the price of `FINAL` over all of them.
 
-Rows of any version that match are candidates; one stands if no version of its key is higher. A higher one that matches
-as well is a candidate itself. Where there are many candidates this is no gain, and the rows are deduplicated instead.
+The instants at which any version that matches was created are read first; then, of the rows of these instants alone,
+the highest version of each key says whether it matches. The row that stands is among the rows of any version, so none
+is missed. Where there are many such instants this is no gain, and all rows are deduplicated instead.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ledger.engine_time import TIME, time_text
 from ledger.filtering.statements import Bound, Statement
-from ledger.ids import ProjectId, from_int
-from ledger.request_log import RowKey
+from query_api import spans
 from query_api.aggregates.questions import Question, rows_in
 from query_api.aggregates.spans import DAY_MS
 from query_api.aggregates.units import Unit
-from query_api.candidates import ROW_KEY, these_keys
-from query_api.reading import KEY_LIST, KEYS_PER_LOOK_UP, Reader
+from query_api.conditions import NOT_DELETED, matching
+from query_api.reading import ROW_KEY, Reader
 
-MOST_CANDIDATES = 2 * KEYS_PER_LOOK_UP
+MOST_INSTANTS = 2000
+"""They are one bound value, of which a server takes at most 128 KiB."""
+
 SHORT_MS = 2 * DAY_MS
 """So little time is deduplicated as quickly."""
+
+_CREATED = "toUnixTimestamp64Milli(created_at)"
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """When each of the rows that stand was created, and which servers told it."""
+    """How many rows that were created at each instant stand and match, and which servers told it."""
 
-    created_at: Sequence[int]
+    at: Sequence[tuple[int, int]]
     hosts: frozenset[str]
 
 
@@ -36,36 +41,31 @@ def is_worth_trying(units: Sequence[Unit]) -> bool:
 
 async def counted(asked: Question, units: Sequence[Unit], reader: Reader) -> Counted | None:
     """The rows of these units that match, whose conditions are on the row alone; None where they are not few."""
-    rows = await reader.rows(_candidates(asked, units))
-    if len(rows) > MOST_CANDIDATES:
+    candidates = await reader.rows(_instants(asked, units))
+    if len(candidates) > MOST_INSTANTS:
         return None
-    versions: dict[RowKey, int] = {}
-    for _, project, created_at, id_, version in rows:
-        key = RowKey(ProjectId(project), created_at, from_int(id_))
-        versions[key] = max(version, versions.get(key, 0))
-    hosts = {str(row[0]) for row in rows}
-    keys, standing = list(versions), []
-    for start in range(0, len(keys), KEYS_PER_LOOK_UP):
-        for host, project, created_at, id_, version in await reader.rows(
-            _highest_versions(keys[start : start + KEYS_PER_LOOK_UP])
-        ):
-            hosts.add(str(host))
-            if versions.get(RowKey(ProjectId(project), created_at, from_int(id_))) == version:
-                standing.append(int(created_at))
-    return Counted(standing, frozenset(hosts))
-
-
-def _candidates(asked: Question, units: Sequence[Unit]) -> Statement:
-    bound = Bound()
-    return bound.statement(
-        f"SELECT hostName(), {KEY_LIST}, version FROM request_logs"
-        f" WHERE {rows_in(asked, units, bound)} LIMIT {MOST_CANDIDATES + 1}"
+    instants = sorted({int(row[1]) for row in candidates})
+    standing = await reader.rows(_standing(asked, instants)) if instants else []
+    return Counted(
+        [(int(row[1]), int(row[2])) for row in standing], frozenset(str(row[0]) for row in (*candidates, *standing))
     )
 
 
-def _highest_versions(keys: Sequence[RowKey]) -> Statement:
+def _instants(asked: Question, units: Sequence[Unit]) -> Statement:
     bound = Bound()
     return bound.statement(
-        f"SELECT hostName(), {KEY_LIST}, max(version) FROM request_logs"
-        f" WHERE {these_keys(keys, bound)} GROUP BY {ROW_KEY}"
+        f"SELECT hostName(), {_CREATED} FROM request_logs"
+        f" WHERE {rows_in(asked, units, bound)} LIMIT {MOST_INSTANTS + 1}"
+    )
+
+
+def _standing(asked: Question, instants: Sequence[int]) -> Statement:
+    bound = Bound()
+    within = spans.span(asked.rows.reach, instants[0], instants[-1] + 1)
+    moments = bound.value([time_text(ms) for ms in instants], f"Array({TIME})")
+    matches = " AND ".join([NOT_DELETED, asked.rows.also, *matching(asked.rows.conditions, within, bound)])
+    return bound.statement(
+        f"SELECT hostName(), {_CREATED}, count() FROM (SELECT created_at, argMax({matches}, version) AS stands_"
+        f" FROM request_logs WHERE {within.clause(bound)} AND created_at IN {moments} GROUP BY {ROW_KEY})"
+        " WHERE stands_ GROUP BY created_at"
     )

@@ -75,7 +75,8 @@ class Walk:
         conditions = replace(self.conditions, created_from=low or None)
         reader = self.reader.renewed()
         if looks_into_bodies(conditions):
-            return await newest(conditions, self.reach, reader, after=self.after, limit=size, clock=self.clock)
+            page = await newest(conditions, self.reach, reader, after=self.after, limit=size, clock=self.clock)
+            return page.rows
         found = await reader.rows(standing(conditions, self.reach, self.after, size))
         return await asyncio.to_thread(lambda: [row_from(values) for values in found])
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from ledger.filtering.reach import Reach
 from ledger.filtering.retained import Retained
 from ledger.ids import ProjectId
-from ledger.request_log import RequestLog
+from ledger.request_log import Bodies, RequestLog
 from ledger.settings import QueryCaps
 from ledger.store import StoreBroken
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
@@ -137,6 +137,31 @@ async def test_names_of_parts_that_come_back_with_other_content_are_told_apart(b
     assert await bench.told() == 2
 
 
+async def test_few_and_many_matches_are_counted_alike(bench: Bench) -> None:
+    days = [replace(a_call(number, day=number % 5), user_id="few") for number in range(20)]
+    many = [replace(a_call(100 + number), created_at=A_TIME + number, user_id="many") for number in range(2100)]
+    await bench.add(*days, *many, token="a")
+    await bench.add(*(replace(log, version=2, user_id="nobody") for log in (*days[:3], *many[:5])), token="b")
+    await bench.add(*(replace(log, version=3, is_deleted=True) for log in (*days[2:6], *many[3:7])), token="c")
+    await bench.add(*days, *many[:100], token="d")
+    told = [await bench.told(conditions=Conditions(user_id=user)) for user in ("few", "many", "nobody", "nothing")]
+    assert told == [14, 2093, 5, 0]
+    assert bench.watched.reads_of_rows() == 1  # of the many
+
+
+async def test_texts_that_come_before_their_row_are_seen_at_once(bench: Bench) -> None:
+    before, after = (replace(a_call(1), bodies=Bodies(prompt=text), version=n) for n, text in enumerate(["hay", "pin"]))
+    store = ClickHouseStore(bench.pool)
+    await store.insert_bodies([before], "a")
+    await store.insert_rows([before], "a")
+    looking = Conditions(search="pin")
+    assert await bench.told(conditions=looking) == 0
+    await store.insert_bodies([after], "b")
+    assert await bench.told(conditions=looking) == 1
+    await store.insert_rows([replace(after, is_deleted=True)], "b")
+    assert await bench.told(conditions=looking) == 0
+
+
 async def test_where_parts_cannot_be_read_nothing_is_kept_and_answers_are_right(bench: Bench) -> None:
     bench.watched.parts_can_be_read = False
     assert await bench.told() == 0
@@ -179,6 +204,23 @@ async def test_who_waited_for_a_read_that_failed_reads_for_itself(bench: Bench) 
     told = await asyncio.gather(bench.told(), bench.told(), return_exceptions=True)
     assert [type(answer) for answer in sorted(told, key=str)] == [int, TooExpensive]
     assert 1 in told
+
+
+async def test_what_was_read_before_it_took_too_long_need_not_be_read_again(bench: Bench) -> None:
+    await bench.add(*(a_call(1, day=day) for day in (-200, -170, -140, -110, 0)), token="a")
+
+    async def fail_the_next_but_one() -> None:
+        bench.watched.meddle = fail
+
+    async def fail() -> None:
+        raise PastACap(159, 20.0)
+
+    bench.watched.meddle = fail_the_next_but_one
+    with pytest.raises(TooExpensive):
+        await bench.told()
+    before = bench.watched.reads_of_rows()
+    assert await bench.told() == 5
+    assert bench.watched.reads_of_rows() - before == 1
 
 
 async def test_a_cache_without_room_changes_nothing(bench: Bench) -> None:

@@ -85,7 +85,7 @@ Ask = Callable[[Reader], Awaitable[list[RowKey]]]
 
 def newest_first(conditions: Conditions, after: RowKey | None = None, limit: int = 20) -> Ask:
     async def ask(reader: Reader) -> list[RowKey]:
-        rows = await newest(conditions, SHOP, reader, after=after, limit=limit, clock=lambda: A_NOW)
+        rows = (await newest(conditions, SHOP, reader, after=after, limit=limit, clock=lambda: A_NOW)).rows
         return [row.key for row in rows]
 
     return ask

@@ -25,10 +25,12 @@ from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.questions import Asking
 from query_api.aggregates.aggregates import Aggregates
 from query_api.aggregates.counting import count
+from query_api.aggregates.facets import facets, facets_asked
+from query_api.aggregates.histogram import histogram, histogram_asked
 from query_api.aggregates.statistics import statistics, statistics_asked
 from query_api.conditions import Conditions
 from query_api.reading import Reader
-from tests.support.aggregates_model import disagreement, grouped
+from tests.support.aggregates_model import counted, disagreement, grouped
 from tests.support.builders import a_request_log, an_id
 from tests.support.chdb_fixtures import fresh_database, with_schema
 from tests.support.listing_model import bodies_of, current
@@ -163,13 +165,8 @@ class CacheMachine(RuleBasedStateMachine):
         limit=st.sampled_from([1, 2, 100]),
     )
     def statistics_are_asked(self, asked: dict[str, Any], by: tuple[str, ...], interval: str, limit: int) -> None:
-        asked["from"], asked["to"] = sorted((asked["from"] or EDGES[0], asked["to"] or EDGES[-1]))
-        logs = self._matching(asked, everything=False)
-        texts = {name: str(value) for name, value in asked.items() if value is not None and name not in ("from", "to")}
-        if asked["filter"]:
-            texts["filter"] = json.dumps(asked["filter"])
-        bounds = {name: datetime.fromtimestamp(asked[name] / 1000, UTC).isoformat() for name in ("from", "to")}
-        given = {**texts, **bounds, "group_by": ",".join(by), "interval": interval, "limit": str(limit)}
+        given, logs = self._given(asked), self._matching(asked, everything=False)
+        given |= {"group_by": ",".join(by), "interval": interval, "limit": str(limit)}
         wanted = statistics_asked(given, lambda: NOW)
         shop = Reach(ProjectId("shop"))
         first, second = (
@@ -192,6 +189,33 @@ class CacheMachine(RuleBasedStateMachine):
         assert sum(row.requests for row in first.other) == len(rest)
         if interval == "none" and rest:
             assert not disagreement(as_json(first.other[0]), rest)
+
+    @rule(asked=QUESTIONS, limit=st.sampled_from([1, 100]))
+    def facets_and_a_histogram_are_asked(self, asked: dict[str, Any], limit: int) -> None:
+        given, logs = self._given(asked), self._matching(asked, everything=False)
+        fields = ["user", "status", "model", "metadata.env"]
+        of_values = facets_asked({**given, "fields": ",".join(fields), "limit": str(limit)}, lambda: NOW)
+        of_times = histogram_asked(given, lambda: NOW)
+        shop, fresh = Reach(ProjectId("shop")), Aggregates(lambda: NOW)
+        found = self.runner.run(facets(of_values, shop, self.cached, self._reader()))
+        assert found == self.runner.run(facets(of_values, shop, fresh, self._reader()))
+        for name in fields:
+            wanted, facet = counted(logs, name), found.facets[name]
+            assert all(wanted[value.value] == value.requests for value in facet.values)
+            assert len(facet.values) == min(limit, len(wanted))
+            assert sum(value.requests for value in facet.values) + facet.other_requests == len(logs)
+        buckets = self.runner.run(histogram(of_times, shop, self.cached, self._reader()))
+        assert buckets == self.runner.run(histogram(of_times, shop, fresh, self._reader()))
+        assert buckets.requests == len(logs)
+
+    def _given(self, asked: dict[str, Any]) -> dict[str, str]:
+        """The question as parameters. Its bounds are put in order."""
+        asked["from"], asked["to"] = sorted((asked["from"] or EDGES[0], asked["to"] or EDGES[-1]))
+        texts = {name: asked[name] for name in ("user_id", "search") if asked[name] is not None}
+        if asked["filter"]:
+            texts["filter"] = json.dumps(asked["filter"])
+        bounds = {name: datetime.fromtimestamp(asked[name] / 1000, UTC).isoformat() for name in ("from", "to")}
+        return texts | bounds
 
     def _matching(self, asked: dict[str, Any], everything: bool) -> list[RequestLog]:
         return [log for log in current(self.logs) if matches(log, asked) and (everything or log.project == "shop")]

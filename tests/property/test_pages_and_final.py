@@ -14,14 +14,14 @@ from tests.support.listing_model import SORTS
 from tests.support.query_service import QueryService, query_service
 
 EXAMPLES = settings(
-    max_examples=15,
+    max_examples=6,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a seed does not shrink; look into it with fewer steps
     print_blob=True,
 )
 SEEDS = st.integers(0, 2**32)
 MOST_PAGES = 400
-QUESTIONS_OF_A_HISTORY = 3
+QUESTIONS_OF_A_HISTORY = 5
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,9 @@ def names(logs: Sequence[RequestLog]) -> list[tuple[str, str]]:
 @EXAMPLES
 @given(
     seed=SEEDS,
-    steps=st.integers(1, 10),
+    steps=st.integers(2, 8),
     questions=st.lists(
-        st.tuples(WANTED, st.booleans(), st.integers(1, 12)),
+        st.tuples(WANTED, st.booleans(), st.integers(1, 4)),
         min_size=QUESTIONS_OF_A_HISTORY,
         max_size=QUESTIONS_OF_A_HISTORY,
     ),
@@ -90,9 +90,9 @@ async def test_cursor_pages_are_the_rows_as_they_stand_each_once_and_in_order(
 @EXAMPLES
 @given(
     seed=SEEDS,
-    steps=st.integers(1, 10),
+    steps=st.integers(2, 8),
     wanted=WANTED,
-    sorts=st.lists(st.tuples(st.sampled_from(sorted(SORTS)), st.booleans()), min_size=4, max_size=4),
+    sorts=st.lists(st.tuples(st.sampled_from(sorted(SORTS)), st.booleans()), min_size=3, max_size=3),
     everything=st.booleans(),
     size=st.integers(1, 9),
 )

@@ -62,7 +62,7 @@ class Merge:
 Step: TypeAlias = Write | Merge
 
 
-def history(seed: int, steps: int, most_rows: int = 8) -> list[Step]:
+def history(seed: int, steps: int, most_rows: int = 40) -> list[Step]:
     """The same whenever the seed is the same. It begins with calls that come."""
     making = _Making(Random(seed), most_rows)
     return [making.creation(), *(making.step() for _ in range(steps - 1))]
@@ -122,7 +122,7 @@ class _Making:
 
     def step(self) -> Step:
         ways = (self.creation, self.change, self.change_of_texts, self.deletion, self.redelivery, self.merge)
-        return self.random.choices(ways, (4, 4, 3, 2, 3, 3))[0]()
+        return self.random.choices(ways, (3, 4, 4, 2, 3, 2))[0]()
 
     def creation(self) -> Write:
         """New calls, some of them at the same millisecond, and now and then one id in both projects."""
@@ -140,7 +140,7 @@ class _Making:
         return self._written(some) if some else self.creation()
 
     def deletion(self) -> Step:
-        gone = self._some()[:2]
+        gone = self._some()[:5]
         dead = [replace(log, version=log.version + 2, is_deleted=True, bodies=Bodies()) for log in gone]
         for log in gone:
             del self.standing[log.key]

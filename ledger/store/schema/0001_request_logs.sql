@@ -50,8 +50,8 @@ CREATE TABLE request_logs
     http_url              String,
     http_method           LowCardinality(String),
     http_ip               String,
-    prompt_preview        Nullable(String),
-    completion_preview    Nullable(String),
+    prompt_preview        Nullable(String) CODEC(ZSTD(1)),
+    completion_preview    Nullable(String) CODEC(ZSTD(1)),
     media_hashes          Array(String),
     bus_generation        UInt8,
     bus_partition         UInt16,
@@ -65,7 +65,8 @@ CREATE TABLE request_logs
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(created_at)
 ORDER BY (project, created_at, id)
-SETTINGS non_replicated_deduplication_window = 10000,
+SETTINGS index_granularity = 2048,                      -- a list reads single rows from all over
+         non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1,
          min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480,
          deduplicate_merge_projection_mode = 'rebuild', ttl_only_drop_parts = 1;

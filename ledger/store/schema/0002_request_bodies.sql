@@ -19,7 +19,8 @@ CREATE TABLE request_bodies
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(created_at)
 ORDER BY (project, created_at, id)
-SETTINGS non_replicated_deduplication_window = 10000,
+SETTINGS index_granularity = 1024,                      -- a list reads single bodies from all over
+         non_replicated_deduplication_window = 10000,
          fsync_after_insert = 1, fsync_part_directory = 1,
          min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480,
          deduplicate_merge_projection_mode = 'rebuild', ttl_only_drop_parts = 1;

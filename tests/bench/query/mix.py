@@ -25,7 +25,7 @@ class Kind(msgspec.Struct, frozen=True):
     name: str
     latencies: Latencies | None  # None: it was not asked, or never answered
     failures: list[str]  # a few of them
-    single_p50: float | None  # of one client alone
+    single_p50: float | None  # of one client alone, with the same mix
 
     @property
     def met(self) -> bool | None:
@@ -43,45 +43,64 @@ class _Seen:
     failures: dict[str, list[str]] = field(default_factory=dict)
 
 
-def mixed(
-    service: Service, queries: Sequence[Query], seconds: float, users: int, single: dict[str, float]
-) -> list[Kind]:
-    """So many clients for so long. `single` is the p50 of each query by itself."""
-    seen = _Seen({query.name: [] for query in queries}, {query.name: [] for query in queries})
-    until = time.monotonic() + seconds
-    clients = [
-        threading.Thread(target=_client, args=(service, _order(queries, number), users, until, seen))
-        for number in range(CLIENTS)
-    ]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What is asked, and of how many users."""
+
+    service: Service
+    queries: Sequence[Query]
+    users: int
+
+
+def mixed(mix: Mix, seconds: float) -> list[Kind]:
+    """One client alone for so long, then many at once for as long."""
+    alone = _asked(mix, 1, seconds)
+    single = {name: latencies(taken).p50 for name, taken in alone.taken.items() if taken}
+    seen = _asked(mix, CLIENTS, seconds)
     return [
-        Kind(name, latencies(taken) if taken else None, seen.failures[name][:_SHOWN_FAILURES], single.get(name))
+        Kind(name, latencies(taken) if taken else None, _failures(name, alone, seen), single.get(name))
         for name, taken in seen.taken.items()
     ]
 
 
-def _order(queries: Sequence[Query], number: int) -> Iterator[tuple[Query, Random]]:
+def _failures(name: str, *seen: _Seen) -> list[str]:
+    return [text for one in seen for text in one.failures[name]][:_SHOWN_FAILURES]
+
+
+def _asked(mix: Mix, clients: int, seconds: float) -> _Seen:
+    names = [query.name for query in mix.queries]
+    seen = _Seen({name: [] for name in names}, {name: [] for name in names})
+    until = time.monotonic() + seconds
+    threads = [
+        threading.Thread(target=_client, args=(mix, _order(mix.queries, number, clients), until, seen))
+        for number in range(clients)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seen
+
+
+def _order(queries: Sequence[Query], number: int, clients: int) -> Iterator[tuple[Query, Random]]:
     """What a client asks: at first each another kind, so that none is left out, then as they are drawn."""
     random, weights = Random(number), [query.weight for query in queries]
-    yield from ((query, random) for query in queries[number::CLIENTS])
+    yield from ((query, random) for query in queries[number::clients])
     while True:
         yield random.choices(queries, weights)[0], random
 
 
-def _client(service: Service, order: Iterator[tuple[Query, Random]], users: int, until: float, seen: _Seen) -> None:
-    connection = service.connect()
+def _client(mix: Mix, order: Iterator[tuple[Query, Random]], until: float, seen: _Seen) -> None:
+    connection = mix.service.connect()
     for query, random in order:
         if time.monotonic() > until:
             break
         try:
-            answer = connection.get(varied(query.path, random, users))
+            answer = connection.get(varied(query.path, random, mix.users))
         except (Gone, OSError) as error:
             seen.failures[query.name].append(str(error))
             connection.close()
-            connection = service.connect()
+            connection = mix.service.connect()
             continue
         if answer.status == _OK:
             seen.taken[query.name].append(answer.ms)

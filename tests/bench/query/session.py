@@ -13,7 +13,7 @@ from tests.bench.query.dataset import DAY_MS, Dataset, Parameters
 from tests.bench.query.folders import data_set, working_copy
 from tests.bench.query.marker import read_marker
 from tests.bench.query.measuring import Measured, Plan, measured
-from tests.bench.query.mix import Kind, mixed
+from tests.bench.query.mix import Kind, Mix, mixed
 from tests.bench.query.process import Service, running
 from tests.bench.query.queries import CURSOR_PAGE, FIRST_PAGE, Query, lists
 
@@ -107,7 +107,7 @@ class _Session:
         found = self._each(state)
         self._remember(state)
         if with_mix:
-            self._mix(found)
+            self._mix()
         self._service.execute("SYSTEM START MERGES")
         self._settle()
         found += [self._one(query, f"{state}, {AGAIN}", self._new_rows) for query in self._asked_again()]
@@ -132,12 +132,11 @@ class _Session:
     def _asked_again(self) -> list[Query]:
         return [query for query in self._queries if query.again]
 
-    def _mix(self, found: Sequence[Measured]) -> None:
+    def _mix(self) -> None:
         if not self._wish.mix_seconds:
             return
-        single = {one.name: one.ours.p50 for one in found if one.ours}
         self._service.highest_memory()
-        self.mix = mixed(self._service, self._queries, self._wish.mix_seconds, self._of.users, single)
+        self.mix = mixed(Mix(self._service, self._queries, self._of.users), self._wish.mix_seconds)
         self._remember("16 clients")
 
     def _stop_merges(self) -> None:
