@@ -78,15 +78,18 @@ def timed(client: Client, plain: Plain) -> float:
     if plain.keys and (found := client.query(plain.keys).result_rows):
         condition = _of_keys(found)
         for sql in plain.then:
-            _ = client.query(sql.replace("{keys}", condition)).result_rows
+            rows = client.query(sql.replace("{keys}", condition)).result_rows
+            if len(rows) < len({tuple(key) for key in found}):
+                raise AssertionError(f"The limit lost rows, {len(rows)} of {len(found)}: {sql}")
     return 1000 * (time.perf_counter() - before)
 
 
 def _of_keys(found: Sequence[Sequence[Any]]) -> str:
     times = sorted({f"'{time}'" for time, _ in found})
+    ids = [f"toUInt128('{id_}')" for _, id_ in found]  # a bare number so large is a float
     return (
         f"created_at >= {times[0]} AND created_at <= {times[-1]} AND created_at IN ({', '.join(times)})"
-        f" AND id IN ({', '.join(str(id_) for _, id_ in found)})"
+        f" AND id IN ({', '.join(ids)})"
     )
 
 
