@@ -56,10 +56,9 @@ def matching(conditions: Conditions, reach: Reach, bound: Bound) -> list[str]:
     return parts
 
 
-def looks_into_bodies(conditions: Conditions) -> bool:
-    """Whether the rows alone do not say which of them match."""
-    bound = Bound()
-    return any(BODIES in part for part in matching(conditions, Reach(None), bound))
+def looks_into_bodies(conditions: Conditions, reach: Reach) -> bool:
+    """Whether the rows alone do not say which of them match. Raises `BadFilter`."""
+    return any(BODIES in part for part in matching(conditions, reach, Bound()))
 
 
 def _found(search: str, reach: Reach, bound: Bound) -> str:

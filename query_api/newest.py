@@ -54,14 +54,14 @@ async def newest(
     """At most so many rows, newest first, that come strictly after this one in that order."""
     everywhere = span(reach, conditions.created_from, _before(conditions, after))
     bare = replace(conditions, created_from=None, created_before=None)
-    words, rest = split(bare.query)
-    if words and not looks_into_bodies(replace(bare, query=rest)):
+    words, rest = split(bare.query)  # over all projects the order of time is not that of the table of texts
+    if words and reach.project is not None and not looks_into_bodies(replace(bare, query=rest), reach):
         found = await _from_texts(words, replace(bare, query=rest), everywhere, reader, after, limit)
         if found is not None:
             return found
     ways = (
         [_final(bare, reader)]
-        if looks_into_bodies(bare)
+        if looks_into_bodies(bare, reach)
         else [_standing(bare, everywhere, reader), _final(bare, reader)]
     )
     return Newest(await _judged(ways, _Walk(reader, everywhere, after, to_milliseconds(clock())), limit))

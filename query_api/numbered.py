@@ -33,7 +33,7 @@ async def rows_of(page: NumberedPage, reach: Reach, reader: Reader, clock: Clock
         if page.sort == SORTS["createdAt"] and not page.ascending:
             found = await newest(page.conditions, reach, reader, after=None, limit=end, clock=clock)
             return found.rows[page.offset :]
-        if not looks_into_bodies(page.conditions):
+        if not looks_into_bodies(page.conditions, reach):
             return (await _first(page, reach, reader, end))[page.offset :]
     return await _deduplicated(page, reach, reader)
 

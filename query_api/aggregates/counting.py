@@ -13,7 +13,7 @@ from query_api.reading import Reader
 async def count(conditions: Conditions, reach: Reach, aggregates: Aggregates, reader: Reader) -> int:
     """The number of rows. Raises `BadFilter`, `TooExpensive`, `TooBusy`, `StoreUnavailable` or `StoreBroken`."""
     narrowing = any((conditions.user_id, conditions.filter, conditions.query))
-    few_may_match = narrowing and not looks_into_bodies(conditions)
+    few_may_match = narrowing and not looks_into_bodies(conditions, reach)
     asked = replace(question(Rows(conditions, reach), COUNT), few_may_match=few_may_match)
     (partials,) = await aggregates.of([asked], span_of(conditions, reach), reader)
     return sum(sum(partial.first_sums()) for partial in partials)

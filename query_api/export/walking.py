@@ -74,7 +74,7 @@ class Walk:
     async def _newest(self, low: int, size: int) -> Sequence[RequestLog]:
         conditions = replace(self.conditions, created_from=low or None)
         reader = self.reader.renewed()
-        if looks_into_bodies(conditions):
+        if looks_into_bodies(conditions, self.reach):
             page = await newest(conditions, self.reach, reader, after=self.after, limit=size, clock=self.clock)
             return page.rows
         found = await reader.rows(standing(conditions, self.reach, self.after, size))

@@ -8,6 +8,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
@@ -39,6 +40,10 @@ def changed_bytes(before: bytes, after: bytes) -> range:
 
 def first_difference(some: bytes, others: bytes) -> int:
     return next((at for at, (one, other) in enumerate(zip(some, others, strict=False)) if one != other), len(some))
+
+
+JUNK = Random(1).randbytes(8000)
+"""Of no period: a period of four bytes is a log whose frames all carry the salt of its header, like a damaged one."""
 
 
 class SqliteLogMachine(RuleBasedStateMachine):
@@ -100,7 +105,7 @@ class SqliteLogMachine(RuleBasedStateMachine):
         self.log = SqliteLog(self.path)
         self.read_to = self.committed
 
-    @rule(junk=st.binary(max_size=200) | st.just(b"junk" * 2000))
+    @rule(junk=st.binary(max_size=200) | st.just(JUNK))
     def crash_with_something_torn_behind_the_last_write(self, junk: bytes) -> None:
         self._crash(lambda wal: wal.write_bytes(wal.read_bytes() + junk if wal.exists() else junk))
 
