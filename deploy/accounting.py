@@ -1,7 +1,7 @@
 """Which records of the log the store accounts for: by a row, a tombstone, a patch, a deletion or a dead letter.
 
 A second use of an idempotency key is taken for a retry of the first, whose row accounts for it: whether it was one is
-told by its body, which is not read here.
+told by its body, which is not read here. What is no longer kept is not expected to be there.
 """
 
 from collections import defaultdict
@@ -12,6 +12,7 @@ from typing import Any
 from clickhouse_connect.driver import Client
 
 from ledger.bus import Delivery
+from ledger.filtering.retained import EVERYTHING, Retained
 from ledger.ids import RecordId, created_at_ms_of, from_int, is_keyed, to_int
 from ledger.instants import EARLIEST_STORED_MS, LATEST_STORED_MS
 from ledger.report import Envelope, Kind
@@ -71,14 +72,19 @@ def is_storable(envelope: Envelope) -> bool:
     return canonical and (created_at is None or EARLIEST_STORED_MS <= created_at <= LATEST_STORED_MS)
 
 
-def unaccounted(client: Client, records: Sequence[Record]) -> list[Record]:
-    """The records of which the store knows nothing, or an older state of their row than they made."""
+def unaccounted(client: Client, records: Sequence[Record], retained: Retained = EVERYTHING) -> list[Record]:
+    """The records of which the store knows nothing, or an older state of their row than they made.
+
+    Not those whose row is no longer kept: its deletion for age has taken them away, or will.
+    """
     by_identity: dict[Identity, list[Record]] = defaultdict(list)
     for record in records:
         if record.envelope is not None:
             by_identity[record.envelope.project, record.envelope.record_id].append(record)
     stored = _Stored(client, by_identity)
-    suspects = [record for record in records if not stored.accounts_for(record)]
+    suspects = [
+        record for record in records if not stored.accounts_for(record) and stored.is_expected(record, retained)
+    ]
     elsewhere = _other_events(client, [record.place for record in suspects])
     return [record for record in suspects if record.place not in elsewhere]
 
@@ -105,6 +111,15 @@ class _Stored:
             is_retry = entry is not None and entry.place != record.place
             return row is not None and row.has_body and (is_retry or row.highest >= (generation, offset))
         return record.place in self._patches and (row is None or row.highest >= (generation, offset))
+
+    def is_expected(self, record: Record, retained: Retained) -> bool:
+        """Whether its row is kept. A deletion is never forgotten, and a dead letter has no time of a row."""
+        if record.envelope is None or record.envelope.kind.is_deletion:
+            return True
+        identity = record.envelope.project, record.envelope.record_id
+        since = retained.earliest(record.envelope.project)
+        created_at = self._created_at(identity)
+        return since is None or (record.envelope.created_at if created_at is None else created_at) >= since
 
     def _created_at(self, identity: Identity) -> int | None:
         if not is_keyed(identity[1]):

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from deploy.commands.context import Failed
+from deploy.commands.printable import printable_line
 from deploy.data_folder import DataFolder
 from deploy.query_in_process import Answered, over_cluster, over_folder
 from ledger.settings import variable_name
@@ -119,7 +120,7 @@ class _Over:
         """As the role says."""
         try:
             answer = self.client.request(method, path, params=params, json=body)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise Failed(f"{self.place} did not answer ({type(error).__name__}: {error}). Does it run?") from error
         return _content(answer, self.place)
 
@@ -139,13 +140,13 @@ class _Here:
 def _content(answer: httpx.Response, place: str) -> Any:
     try:
         content = answer.json() if answer.content else None
-    except json.JSONDecodeError:
+    except ValueError:  # no JSON, or not even text
         raise Failed(f"{place} answered {answer.status_code} and no JSON. Is it an LLM Ledger?") from None
     if answer.is_success:
         return content
     said = content.get("error") if isinstance(content, dict) else None
     failure = NotNow if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE else Failed
-    raise failure(f"{place} answered {answer.status_code}: {said or 'it did not say why'}")
+    raise failure(f"{place} answered {answer.status_code}: {printable_line(str(said or 'it did not say why'))}")
 
 
 def _key_for(url: str, key: str | None) -> str:

@@ -3,11 +3,12 @@
 A disk that lies, a part that the engine put aside as broken, a store's folder that is gone: whatever took rows away
 after they were written, the log has their records for a day. Writing a row again writes the same row, so a record too
 many does no harm. What is older than the log cannot be made again; the engine's broken parts are named for that.
+What is no longer kept was taken away by its deletion for age, and is not read again.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from clickhouse_connect.driver import Client
@@ -16,9 +17,14 @@ from deploy.accounting import Record, is_storable, unaccounted
 from ledger import report
 from ledger.bus import Delivery
 from ledger.bus.sqlite_log import SqliteLog
+from ledger.clock import Clock, system_clock, to_milliseconds
 from ledger.errors import Invalid, UnknownVersion
+from ledger.filtering.retained import EVERYTHING, Retained
 from ledger.report import Envelope
+from ledger.retention import Installation
 from ledger.store.clickhouse import ClickHousePool
+from ledger.store.retention import read_policies
+from ledger.store.retention_clock import doubt_of
 
 CHECKED_RECORDS = 20_000
 """Compared at every start; more for as long as something is missing."""
@@ -37,7 +43,16 @@ class Comparison:
     lowest: int | None  # the log's offset of the first record that is missing
 
 
-async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool, records: int = CHECKED_RECORDS) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How many records are compared at least, and what says which of them are still kept."""
+
+    records: int = CHECKED_RECORDS
+    installation: Installation = field(default_factory=Installation)
+    clock: Clock = system_clock
+
+
+async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool, expected: Expected | None = None) -> Comparison:
     """Move the log's reader back to the first record that the store has lost. Raises `StoreBroken`."""
     broken = await pool.run(broken_parts)
     for table, parts in broken.items():
@@ -45,7 +60,7 @@ async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool, records: int = 
             "The engine has put parts of the store aside as broken; they are in the table's folder `detached`.",
             extra={"table": table, "parts": len(parts), "names": ", ".join(parts[:10])},
         )
-    found = await compare(bus, pool, records)
+    found = await compare(bus, pool, expected)
     if found.lowest is not None:
         await bus.read_again_from(found.lowest)
         log.warning(
@@ -61,19 +76,29 @@ async def rebuild_from_log(bus: SqliteLog, pool: ClickHousePool, records: int = 
     return found
 
 
-async def compare(bus: SqliteLog, pool: ClickHousePool, records: int = CHECKED_RECORDS) -> Comparison:
+async def compare(bus: SqliteLog, pool: ClickHousePool, expected: Expected | None = None) -> Comparison:
     """Look at so many records behind the reader, newest first; at more while something is missing."""
+    expected = expected or Expected()
+    retained = await pool.run(partial(_retained, expected=expected))
     checked = missing = 0
     lowest: int | None = None
     offset = bus.next_offset
     while chunk := await bus.behind(offset, _CHUNK):
         offset = chunk[0].read_at.offset
-        gone = await pool.run(partial(_lost_of, chunk))
+        gone = await pool.run(partial(_lost_of, chunk, retained))
         checked, missing = checked + len(chunk), missing + len(gone)
         lowest = min(gone, default=lowest)
-        if checked >= records and not gone:
+        if checked >= expected.records and not gone:
             break
     return Comparison(checked, missing, lowest)
+
+
+def _retained(client: Client, expected: Expected) -> Retained:
+    """What was not deleted for its age; all of it where the clock is to be doubted, as then nothing is deleted."""
+    now = to_milliseconds(expected.clock())
+    if doubt_of(client, now):
+        return EVERYTHING
+    return read_policies(client, expected.installation).retained(now)
 
 
 def broken_parts(client: Client) -> Mapping[str, Sequence[str]]:
@@ -85,10 +110,10 @@ def broken_parts(client: Client) -> Mapping[str, Sequence[str]]:
     return {str(table): list(map(str, names)) for table, names in client.query(sql).result_rows}
 
 
-def _lost_of(chunk: Sequence[Delivery], client: Client) -> list[int]:
+def _lost_of(chunk: Sequence[Delivery], retained: Retained, client: Client) -> list[int]:
     """The offsets, as they were read, of the records that nothing in the store accounts for."""
     records = [Record(delivery, envelope) for delivery, envelope in _with_envelopes(chunk)]
-    return sorted(record.delivery.read_at.offset for record in unaccounted(client, records))
+    return sorted(record.delivery.read_at.offset for record in unaccounted(client, records, retained))
 
 
 def _with_envelopes(chunk: Sequence[Delivery]) -> list[tuple[Delivery, Envelope | None]]:

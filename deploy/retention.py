@@ -16,7 +16,7 @@ def installation_of(section: RetentionSection, folder: Path) -> Installation:
     Without a setting the cap is half of the disk. Not of what is free: others who fill the disk must not cost a call.
     """
     if section.max_gb is None:
-        return Installation(section.days, shutil.disk_usage(folder).total // SHARE_OF_DISK)
+        return Installation(section.days, shutil.disk_usage(folder).total // SHARE_OF_DISK, cap_is_default=True)
     return Installation(section.days, int(section.max_gb * BYTES_OF_GB))
 
 

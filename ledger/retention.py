@@ -36,6 +36,7 @@ class Installation:
 
     default_days: int | None = None  # counts until a default is set; None: for ever
     max_bytes: int | None = None  # of the store's tables; None: no cap
+    cap_is_default: bool = False  # nobody has set it: what was larger from the start is not cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Three ways to the same answer. Conditions on the row alone: candidates of any ve
 must be found: candidates from the index of the texts. All else that looks into texts: deduplicated rows (`FINAL`).
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from query_api.conditions import Conditions, looks_into_bodies, matching
 from query_api.reading import Reader
 from query_api.searching import Places
 from query_api.spans import DAY_MS, Span, next_length, span
+from query_api.together import all_of
 
 MARGIN = 8
 """So many candidates more than rows are wanted: copies and rows that no longer match."""
@@ -31,6 +31,7 @@ ROUNDS_OF_CANDIDATES = 3
 ROUNDS_FROM_TEXTS = 3
 """After so many rounds in which the texts' index did not fill the page, the other conditions are likely rare."""
 
+Find = Callable[[Reach, RowKey | None, int], Statement]
 Judge = Callable[[Sequence[RowKey]], Awaitable[Sequence[RequestLog]]]
 
 
@@ -54,17 +55,19 @@ async def newest(
     """At most so many rows, newest first, that come strictly after this one in that order."""
     everywhere = span(reach, conditions.created_from, _before(conditions, after))
     bare = replace(conditions, created_from=None, created_before=None)
-    words, rest = split(bare.query)  # over all projects the order of time is not that of the table of texts
-    if words and reach.project is not None and not looks_into_bodies(replace(bare, query=rest), reach):
-        found = await _from_texts(words, replace(bare, query=rest), everywhere, reader, after, limit)
+
+    def walk() -> _Walk:
+        return _Walk(reader, everywhere, after, to_milliseconds(clock()))
+
+    words, rest = split(bare.query)
+    if words and not looks_into_bodies(replace(bare, query=rest), reach):
+        found = await _from_texts(words, replace(bare, query=rest), everywhere, reader, walk(), limit)
         if found is not None:
             return found
-    ways = (
-        [_final(bare, reader)]
-        if looks_into_bodies(bare, reach)
-        else [_standing(bare, everywhere, reader), _final(bare, reader)]
-    )
-    return Newest(await _judged(ways, _Walk(reader, everywhere, after, to_milliseconds(clock())), limit))
+    ways = [_final(bare, reader)]
+    if not looks_into_bodies(bare, reach):
+        ways.insert(0, _standing(bare, everywhere, reader))
+    return Newest(await _judged(ways, walk(), limit))
 
 
 def _before(conditions: Conditions, after: RowKey | None) -> int | None:
@@ -76,7 +79,7 @@ def _before(conditions: Conditions, after: RowKey | None) -> int | None:
 class _Way:
     """A statement that finds keys, and what becomes of them."""
 
-    statement: Callable[[Reach, RowKey | None, int], Statement]
+    find: Find
     judge: Judge
 
 
@@ -91,13 +94,13 @@ class _Walk:
     length: int = DAY_MS
     ended: bool = False
 
-    async def keys(self, way: _Way, wanted: int) -> list[RowKey]:
+    async def keys(self, find: Find, wanted: int) -> list[RowKey]:
         """The next ones, as many as are wanted unless the end comes first."""
         found: list[RowKey] = []
         while len(found) < wanted and not self.ended:
             part = self.left.cut(self.length, self.now)
             asked = wanted - len(found)
-            got = await self.reader.keys(way.statement(part, self.after, asked))
+            got = await self.reader.keys(find(part, self.after, asked))
             found += got
             self._step(part, got, asked)
         return found
@@ -119,7 +122,7 @@ async def _judged(ways: Sequence[_Way], walk: _Walk, limit: int) -> list[Request
     size, rounds = limit + MARGIN, 0
     while True:
         way = ways[0] if rounds < ROUNDS_OF_CANDIDATES else ways[-1]
-        keys = each_once(await walk.keys(way, min(size, MOST_CANDIDATES)))
+        keys = each_once(await walk.keys(way.find, min(size, MOST_CANDIDATES)))
         if keys:
             found += await way.judge(keys)
         if len(found) >= limit or walk.ended:
@@ -128,45 +131,47 @@ async def _judged(ways: Sequence[_Way], walk: _Walk, limit: int) -> list[Request
 
 
 def _standing(conditions: Conditions, reach: Reach, reader: Reader) -> _Way:
-    def statement(within: Reach, after: RowKey | None, size: int) -> Statement:
+    def find(within: Reach, after: RowKey | None, size: int) -> Statement:
         return candidates.in_time_order(conditions, within, after, size)
 
     async def judge(keys: Sequence[RowKey]) -> Sequence[RequestLog]:
         found = await candidates.standing(keys, conditions, reach, reader)
         return [each.row for each in found.values()]
 
-    return _Way(statement, judge)
+    return _Way(find, judge)
 
 
 def _final(conditions: Conditions, reader: Reader) -> _Way:
-    def statement(within: Reach, after: RowKey | None, size: int) -> Statement:
+    def find(within: Reach, after: RowKey | None, size: int) -> Statement:
         return listing.deduplicated(conditions, within, after, size)
 
     async def judge(keys: Sequence[RowKey]) -> Sequence[RequestLog]:
         return list((await reader.logs(keys)).values())
 
-    return _Way(statement, judge)
+    return _Way(find, judge)
 
 
 async def _from_texts(
-    words: Sequence[Words], rest: Conditions, everywhere: Span, reader: Reader, after: RowKey | None, limit: int
+    words: Sequence[Words], rest: Conditions, reach: Reach, reader: Reader, walk: _Walk, limit: int
 ) -> Newest | None:
     """None where the page is not full after some rounds and there is more."""
-    matching(rest, everywhere, Bound())  # what may not be asked is refused also where no words are found
+    matching(rest, reach, Bound())  # what may not be asked is refused also where no words are found
+
+    def find(within: Reach, after: RowKey | None, size: int) -> Statement:
+        return searching.holding(words, within, after, size)
+
     rows: list[RequestLog] = []
     places: dict[RowKey, Places] = {}
-    size = limit
+    size = limit + MARGIN
     for _ in range(ROUNDS_FROM_TEXTS):
-        asked = min(size + MARGIN, MOST_CANDIDATES)
-        keys = await reader.keys(searching.holding(words, everywhere, after, asked))
+        keys = each_once(await walk.keys(find, min(size, MOST_CANDIDATES)))
         if keys:
-            once = each_once(keys)
-            standing, hits = await asyncio.gather(
-                candidates.standing(once, rest, everywhere, reader), searching.places(words, once, reader)
+            standing, hits = await all_of(
+                candidates.standing(keys, rest, reach, reader), searching.places(words, keys, reader)
             )
             places |= hits
             rows += [each.row for key, each in standing.items() if all(hits.get(key, [frozenset()]))]
-        if len(rows) >= limit or len(keys) < asked:
+        if len(rows) >= limit or walk.ended:
             return Newest(rows[:limit], places)
-        after, size = keys[-1], 8 * size
+        size *= 8
     return None

@@ -25,6 +25,7 @@ AGAIN_SECONDS = 2.0
 INTERRUPTED = 130
 
 _TIMEOUT = httpx.Timeout(10.0, read=30.0)  # something comes every few seconds, if only that nothing has come
+_ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)  # what other shapes of an event lead to
 _PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -70,9 +71,13 @@ class _Stream:
     def read(self, there: Address) -> None:
         """Print what comes. Raises `Broken` when it has ended, `Failed` when it cannot go on."""
         with there.open() as client, self._answer(client, there.url) as answer:
-            for event in events_of(answer.iter_raw()):
-                self.last_id = event.id or self.last_id
-                self._show(event, there.url)
+            try:
+                for event in events_of(answer.iter_raw()):
+                    self._show(event, there.url)
+                    self.last_id = _sendable(event.id) or self.last_id
+            except _ODD as error:
+                said = printable_line(f"{type(error).__name__}: {error}")
+                raise Failed(f"{there.url} sent what is no event of a tail ({said}). Is it an LLM Ledger?") from error
         raise Broken("the other side has ended the stream")
 
     @contextmanager
@@ -86,7 +91,7 @@ class _Stream:
                 yield answer
         except httpx.InvalidURL as error:
             raise Failed(f"{url} is not an address: {error}.") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise Broken(f"{url} did not answer ({type(error).__name__})") from error
 
     def _show(self, event: Event, url: str) -> None:
@@ -98,11 +103,19 @@ class _Stream:
             self.begun = True
         elif event.name == "skipped":
             count = "An unknown number of" if data["count"] is None else data["count"]
-            tell(f"{count} calls were left out, made between {data['from']} and {data['to']}: see llmledger search.")
+            between = f"between {data['from']} and {data['to']}"
+            tell(printable_line(f"{count} calls were left out, made {between}: see llmledger search."))
         elif event.name == "waiting":
             tell("The store is away: waiting for it.")
         elif event.name == "error":
-            raise Failed(f"{url} has ended the stream: {printable_line(data['error'])}")
+            raise Failed(f"{url} has ended the stream: {printable_line(str(data['error']))}")
+
+
+def _sendable(id_: str | None) -> str | None:
+    """An event's id as a header can carry it. Raises `ValueError` for any other."""
+    if id_ is not None and not (id_.isascii() and id_.isprintable()):
+        raise ValueError(f"an event's id is {id_!r}")
+    return id_
 
 
 def _follow(stream: _Stream, where: Where) -> None:
@@ -132,5 +145,5 @@ def _refusal(answer: httpx.Response, url: str) -> Exception:
         said = answer.json()["error"]
     except (ValueError, KeyError, TypeError):
         said = "it did not say why"
-    text = f"{url} answered {answer.status_code}: {said}"
+    text = f"{url} answered {answer.status_code}: {printable_line(str(said))}"
     return Broken(text) if answer.status_code in _PASSING else Failed(text)

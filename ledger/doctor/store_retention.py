@@ -11,12 +11,23 @@ from ledger.doctor.store_looks import Check, rows
 from ledger.filtering.statements import Bound
 from ledger.retention import DAY_MS, DEFAULT, Installation, Policies
 from ledger.store.retention import Run, latest_run, read_policies
+from ledger.store.retention_clock import is_doubt
 from ledger.store.retention_deleting import Cut, gone
+from ledger.store.retention_room import bytes_of_tables
 
 PART = "calls kept"
 LATE_DAYS = 2
 
 _WHO = "The process that deletes is the standalone, or the worker that owns partition 0: does it run, what does it log?"
+
+_CLOCK = (
+    "Is the clock right? If not, put it right: what it hides is shown again. If it is, as after a pause of some days,"
+    " do nothing: what is too old is deleted a day after the clock was doubted."
+)
+_CAP = (
+    "Calls are not deleted for a default cap that was exceeded from the start: set LLMLEDGER_RETENTION__MAX_GB to what"
+    " the store may take; beyond that the oldest calls go."
+)
 
 
 def retention_check(installation: Installation, clock: Clock) -> Check:
@@ -28,16 +39,23 @@ def _look(client: Client, installation: Installation, clock: Clock) -> Iterator[
     now = to_milliseconds(clock())
     policies = read_policies(client, installation)
     run, done = latest_run(client), latest_run(client, finished=True)
-    if run and run.error:
+    if run and is_doubt(run):
+        yield problem(PART, f"Deleting what is too old waits since {_day(run.written_at)}: {run.error}", _CLOCK)
+    elif run and run.error:
         yield problem(PART, f"Deleting what is too old failed at {_day(run.written_at)}: {run.error}", _WHO)
-    elif (done is None or now - (done.finished_at or 0) > LATE_DAYS * DAY_MS) and (
-        left := _left(client, policies, now)
-    ):
+    elif _is_late(done, now) and (left := _left(client, policies, now)):
         last = f"was last done {_day(done.begun_at)}" if done else "was never done"
         yield problem(PART, f"{left} versions of calls are hidden and still there; deletion for age {last}.", _WHO)
     else:
         yield ok(PART, _said(policies))
+    yield from _above_default_cap(client, installation)
     yield from _came_too_late(client, policies, now)
+
+
+def _above_default_cap(client: Client, installation: Installation) -> Iterator[Finding]:
+    most = installation.max_bytes
+    if most is not None and installation.cap_is_default and (size := bytes_of_tables(client)) > most:
+        yield warning(PART, f"The store takes {size} bytes, more than its default cap of {most} bytes.", _CAP)
 
 
 def _came_too_late(client: Client, policies: Policies, now: int) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from ledger.engine_time import TIME, time_text
-from ledger.filtering.filter_text import bad
+from ledger.filtering.filter_text import MAX_EXPONENT, bad
 from ledger.filtering.statements import Bound
 from ledger.filtering.tree import BadFilter, Operator, Scalar, Value
 from ledger.instants import epoch_ms, iso_ms
@@ -218,9 +218,12 @@ def _scalar(value: Value) -> Scalar:
 
 
 def _number(name: str, value: Scalar) -> Fraction:
-    if _is_number(value):
-        return Fraction(value)
-    raise bad(f"{name} must be compared with a number")
+    if not _is_number(value):
+        raise bad(f"{name} must be compared with a number")
+    number = Decimal(value)
+    if number and not -MAX_EXPONENT <= number.adjusted() <= MAX_EXPONENT:  # a number in a text was not looked at yet
+        raise bad(f"{name} is compared with a number that is out of range")
+    return Fraction(number)
 
 
 def _is_number(value: Scalar) -> bool:

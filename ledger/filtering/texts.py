@@ -32,6 +32,9 @@ _WORD = re.compile(r"[0-9a-z]+")
 
 def found_in(text: str, columns: Sequence[str], bound: Bound) -> str:
     """The condition on `request_bodies` that one of the columns holds the text, in any letter case; 0 or 1."""
+    word = _lower_ascii(text)
+    if len(word) >= _LEAST_OF_A_WORD and _WORD.fullmatch(word) and set(columns) == set(BOTH_SIDES):
+        return f"({_has(word, bound)})"  # the index of words alone decides, and no text is read
     wanted = f"lowerUTF8({bound.value(text, 'String')})"
     hits = [hit(column, wanted) for column in columns]
     return f"({' AND '.join([*_narrowing(text, wanted, bound), _any(hits)])})"
@@ -45,10 +48,14 @@ def hit(column: str, wanted: str) -> str:
 def _narrowing(text: str, wanted: str, bound: Bound) -> list[str]:
     """What holds of every text that has this one in it, and what an index can answer."""
     words = sorted({word for word in _WORD.findall(_lower_ascii(text)) if len(word) >= _LEAST_OF_A_WORD}, key=len)
-    parts = [f"{BY_WORD} LIKE {bound.value(f'%{word}%', 'String')}" for word in words[-_MOST_WORDS:]]
+    parts = [_has(word, bound) for word in words[-_MOST_WORDS:]]
     if len(text) > 1 and not text.lower().isascii():  # the Kelvin sign is an ASCII letter in lower case
         parts.append(f"{BY_CHARACTER} LIKE concat('%', {_NO_ASCII.format(wanted)}, '%')")
     return parts
+
+
+def _has(word: str, bound: Bound) -> str:
+    return f"{BY_WORD} LIKE {bound.value(f'%{word}%', 'String')}"
 
 
 def _lower_ascii(text: str) -> str:

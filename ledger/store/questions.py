@@ -9,8 +9,10 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -27,10 +29,19 @@ TOO_LARGE = frozenset({396})
 PAST_A_CAP = TOO_LONG | TOO_LARGE | frozenset({158, 191, 241, 307})
 """Codes of time, result, rows, set, memory and bytes beyond a cap."""
 
+OUT_OF_BOUNDS = 452
+"""The code of a setting beyond what the server allows this user."""
+
 END_AGAIN_SECONDS = 0.5
 """Between two attempts to end a statement: the first may come before the engine has heard of it."""
 
 _END = "KILL QUERY WHERE startsWith(query, {tag:String}) ASYNC"
+
+
+_MOST = "SELECT name, max FROM system.settings WHERE max IS NOT NULL"
+
+_most_of: WeakKeyDictionary[Client, Mapping[str, Decimal]] = WeakKeyDictionary()
+"""What the server told each client of these bounds. A client belongs to one thread."""
 
 
 class PastACap(Exception):
@@ -69,6 +80,8 @@ class Question:
         except DatabaseError as error:
             if error.code in PAST_A_CAP:
                 raise PastACap(error.code, time.monotonic() - started) from error
+            if error.code == OUT_OF_BOUNDS:
+                _most_of.pop(client, None)  # they were changed: the next question reads them again
             raise
         return Answer(found, time.monotonic() - started, left_out)
 
@@ -76,14 +89,41 @@ class Question:
 def allowed(settings: Mapping[str, object], client: Client) -> tuple[dict[str, object], tuple[str, ...]]:
     """Those that this user may change, and the names of the others, for which its profile counts.
 
-    A user of a server that is read-only already stays as it is: to `readonly` itself nothing is added then.
+    Where the server has a bound that is smaller than a number, the bound takes its place. A user of a server that is
+    read-only already stays as it is: to `readonly` itself nothing is added then.
     """
     known = client.server_settings
     fixed = {name for name in settings if name in known and known[name].readonly}
-    given = {name: value for name, value in settings.items() if name not in fixed}
+    most = _bounds(client)
+    given = {name: _within(value, most.get(name)) for name, value in settings.items() if name not in fixed}
     if "readonly" in known and known["readonly"].value != "0":
         given.pop("readonly", None)
     return given, tuple(sorted(fixed - {"readonly"}))
+
+
+def _bounds(client: Client) -> Mapping[str, Decimal]:
+    """The largest value that this user may give to each setting that has one."""
+    found = _most_of.get(client)
+    if found is None:
+        told = client.query(_MOST).result_rows
+        found = {name: number for name, text in told if (number := _number(text)) is not None}
+        _most_of[client] = found
+    return found
+
+
+def _number(text: str) -> Decimal | None:
+    """None for a bound that is no number: the engine judges by it."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _within(value: object, most: Decimal | None) -> object:
+    if most is None or isinstance(value, bool) or not isinstance(value, int | float) or value <= most:
+        return value
+    return str(most)
 
 
 class Asking:

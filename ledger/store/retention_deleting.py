@@ -43,9 +43,13 @@ class Lot:
 
     table: str
     partition: str
-    whole_parts: tuple[str, ...]  # hold nothing else
-    whole_rows: int  # in them
+    whole_parts: tuple[tuple[str, int], ...]  # hold nothing else; with their rows
     other_rows: int  # in parts that hold more
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return sum(rows for _, rows in self.whole_parts) + self.other_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def lots(client: Client, table: str, cut: Cut) -> list[Lot]:
 def _lot(table: str, partition: str, parts: Sequence[tuple[str, int]], sizes: dict[str, int]) -> Lot:
     whole = {part: count for part, count in parts if sizes.get(part) == count}
     others = sum(count for part, count in parts if part not in whole)
-    return Lot(table, partition, tuple(whole), sum(whole.values()), others)
+    return Lot(table, partition, tuple(whole.items()), others)
 
 
 def drop_part(client: Client, table: str, part: str) -> None:

@@ -6,26 +6,43 @@ from clickhouse_connect.driver import Client
 
 from ledger.filtering.statements import Bound
 from ledger.retention import DAY_MS
-from ledger.store.retention_deleting import ROW_TABLES
+from ledger.store.retention_deleting import ROW_TABLES, TABLES
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much has to go, and between which instants (milliseconds since 1970) it is looked for."""
+    """How much has to go, and from before which instant (milliseconds since 1970)."""
 
     bytes: int
-    since: int  # what is older is to be deleted anyway
     before: int  # what is younger stays in any case
 
 
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The oldest days that would have to go."""
+
+    left: int | None  # from this instant on, in milliseconds since 1970, calls can stay; None: no day may go
+    bytes: int  # what these days take, estimated
+    are_enough: bool
+
+
 def bytes_of_tables(client: Client) -> int:
-    """What the tables' active parts take on disk."""
-    sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
-    return int(client.query(sql).result_rows[0][0])
+    """What the active parts of the tables take on disk from which calls are deleted for their age."""
+    return sum(bytes_by_table(client).values())
 
 
-def first_day_left(client: Client, room: Room) -> int | None:
-    """From which instant on calls can stay when so much has to go; None when nothing may go.
+def bytes_by_table(client: Client) -> dict[str, int]:
+    """The same of each table, the largest first."""
+    sql = (
+        "SELECT table, sum(bytes_on_disk) AS size FROM system.parts WHERE active AND database = currentDatabase()"
+        " AND table IN {tables:Array(String)} GROUP BY table ORDER BY size DESC, table"
+    )
+    found = client.query(sql, parameters={"tables": list(TABLES)}).result_rows
+    return {str(table): int(size) for table, size in found}
+
+
+def days_to_go(client: Client, room: Room) -> Days:
+    """The oldest days that make so much room, as far as there are any; those that are hidden already count.
 
     What a day takes is estimated: its share of the rows of its month's parts.
     """
@@ -33,9 +50,7 @@ def first_day_left(client: Client, room: Room) -> int | None:
     bound = Bound()
     sql = (
         f"SELECT _partition_id, intDiv(toUnixTimestamp64Milli(created_at), {DAY_MS}) * {DAY_MS} AS day, count()"
-        " FROM request_logs"
-        f" WHERE created_at >= {bound.time(room.since)} AND created_at < {bound.time(room.before)}"
-        " GROUP BY _partition_id, day ORDER BY day"
+        f" FROM request_logs WHERE created_at < {bound.time(room.before)} GROUP BY _partition_id, day ORDER BY day"
     )
     freed, left = 0.0, None
     for partition, day, rows in client.query(sql, parameters=bound.values).result_rows:
@@ -43,7 +58,7 @@ def first_day_left(client: Client, room: Room) -> int | None:
         left = min(int(day) + DAY_MS, room.before)
         if freed >= room.bytes:
             break
-    return left
+    return Days(left, int(freed), freed >= room.bytes)
 
 
 def _bytes_of_rows(client: Client) -> dict[str, float]:

@@ -7,7 +7,7 @@ and after it was computed. A unit that several ask for at the same time is compu
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +23,20 @@ from query_api.aggregates.parts import Parts, read_parts
 from query_api.aggregates.questions import LIMITS, Question, statement
 from query_api.aggregates.spans import ALL_TIME, DAY_MS, Period, Span
 from query_api.aggregates.units import Unit, units_of
+from query_api.errors import TooExpensive
 from query_api.reading import Reader
+from query_api.together import all_of
 
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE_MS = 95 * DAY_MS
 """So much time is read by one statement; a longer unit by one of its own."""
 
+MOST_GROUPS = 400_000
+"""So many groups, each counted in every unit that it is in, are added up for one answer."""
+
 Computed = Mapping[Period, Partial]
+Joined = tuple["_Wanted", Flight[Name, "Computed"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +50,11 @@ class _Wanted:
 class Aggregates:
     """Answers questions from one cache. One per process, for the requests of its event loop."""
 
-    def __init__(self, clock: Clock, limits: CacheLimits | None = None) -> None:
+    def __init__(self, clock: Clock, limits: CacheLimits | None = None, *, most_groups: int = MOST_GROUPS) -> None:
         self._clock = clock
         self._cache = AggregateCache(limits)
         self._flights = Flights[Name, Computed]()
+        self._most_groups = most_groups
         self._log = CountedLog(log)
 
     async def of(self, questions: Sequence[Question], span: Span, reader: Reader) -> list[list[Partial]]:
@@ -60,7 +67,9 @@ class Aggregates:
             answers = [self._afresh(asked, span, reader) for asked in questions]
         else:
             answers = [self._answer(asked, span, parts, reader) for asked in questions]
-        return list(await asyncio.gather(*answers))
+        found = await all_of(*answers)
+        self._check_groups(partial for answer in found for partial in answer)
+        return list(found)
 
     async def _parts(self, tables: Collection[str], reader: Reader) -> Parts | None:
         """None: nothing can be kept, for the engine does not tell its parts."""
@@ -92,7 +101,16 @@ class Aggregates:
 
     async def _missing(self, asked: Question, missing: Sequence[_Wanted], parts: Parts, reader: Reader) -> Computed:
         """What another request has under way is waited for; for all the others there is one statement of our own."""
-        by_others = [(item, flight) for item in missing if (flight := self._under_way(item))]
+        by_others = [(item, flight) for item in missing if (flight := self._joined(item))]
+        try:
+            return await self._with_others(asked, missing, by_others, parts, reader)
+        finally:
+            for _, flight in by_others:
+                self._flights.leave(flight)
+
+    async def _with_others(
+        self, asked: Question, missing: Sequence[_Wanted], by_others: Sequence[Joined], parts: Parts, reader: Reader
+    ) -> Computed:
         waited_for = [item for item, _ in by_others]
         found = dict(await self._own(asked, [item for item in missing if item not in waited_for], parts, reader))
         for item, flight in by_others:
@@ -102,8 +120,9 @@ class Aggregates:
             found |= await self._computed_and_kept(asked, failed, parts, reader)
         return found
 
-    def _under_way(self, item: _Wanted) -> Flight[Name, Computed] | None:
-        return self._flights.find(item.name) if item.unit.keepable else None
+    def _joined(self, item: _Wanted) -> Flight[Name, Computed] | None:
+        """Joined when it is found: whoever began it may hang up while our own statement runs."""
+        return self._flights.join(item.name) if item.unit.keepable else None
 
     async def _own(self, asked: Question, ours: Sequence[_Wanted], parts: Parts, reader: Reader) -> Computed:
         if not ours:
@@ -134,25 +153,39 @@ class Aggregates:
             computed, hosts = await self._computed(asked, [item.unit for item in some], reader)
             await self._keep(asked, some, computed, parts if parts.are_of(hosts) else None, reader)
             found |= computed
+            self._check_groups(found.values())
         return found
+
+    def _check_groups(self, partials: Iterable[Partial]) -> None:
+        if sum(len(partial.keys) for partial in partials) > self._most_groups:
+            raise TooExpensive(f"The answer would be added up from more than {self._most_groups} groups.")
 
     async def _keep(
         self, asked: Question, some: Sequence[_Wanted], computed: Computed, before: Parts | None, reader: Reader
     ) -> None:
         """Where the parts are known and still the same."""
         keepable = [item for item in some if item.unit.keepable]
-        after = await self._parts(asked.tables, reader) if keepable and before else None
+        after = await self._parts_after(asked, reader) if keepable and before else None
         if after is not None:
             for item in keepable:
                 if after.fingerprint(item.unit.whole) == item.name.made_from:
                     self._cache.put(item.name, computed[item.unit.whole])
+
+    async def _parts_after(self, asked: Question, reader: Reader) -> Parts | None:
+        """None also where they cannot be asked for any more: what was computed is an answer all the same."""
+        try:
+            return await self._parts(asked.tables, reader)
+        except LedgerError as error:
+            fields = {"action": "aggregate_not_kept", "error": type(error).__name__}
+            self._log.warning("An aggregate is not kept, for the store's parts could not be read again.", fields)
+            return None
 
     async def _computed(
         self, asked: Question, units: Sequence[Unit], reader: Reader
     ) -> tuple[Computed, frozenset[str]]:
         """The aggregate of each unit, and which servers told it."""
         rows = await reader.rows(statement(asked, units), LIMITS)
-        return await asyncio.to_thread(_by_unit, asked, units, rows), frozenset(row[0] for row in rows)
+        return await asyncio.to_thread(_by_unit, asked, units, rows)
 
 
 def _slices(wanted: Sequence[_Wanted]) -> list[list[_Wanted]]:
@@ -167,11 +200,12 @@ def _slices(wanted: Sequence[_Wanted]) -> list[list[_Wanted]]:
     return slices
 
 
-def _by_unit(asked: Question, units: Sequence[Unit], rows: Sequence[Sequence[Any]]) -> Computed:
+def _by_unit(asked: Question, units: Sequence[Unit], rows: Sequence[Sequence[Any]]) -> tuple[Computed, frozenset[str]]:
     groups: dict[int, list[Sequence[Any]]] = {unit.asked.start: [] for unit in units}
     for row in rows:
         groups[row[1]].append(_by_one_key(row[2:], len(asked.keys)) if asked.each else row[2:])
-    return {unit.whole: partial_from(groups[unit.asked.start], asked.widths) for unit in units}
+    computed = {unit.whole: partial_from(groups[unit.asked.start], asked.widths) for unit in units}
+    return computed, frozenset(row[0] for row in rows)
 
 
 def _by_one_key(row: Sequence[Any], keys: int) -> Sequence[Any]:

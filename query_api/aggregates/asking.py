@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ledger.clock import Clock, to_milliseconds
+from query_api.aggregates.intervals import Interval
 from query_api.aggregates.spans import ALL_TIME, DAY_MS, Period
 from query_api.conditions import Conditions
 from query_api.errors import BadParameter, TooExpensive
@@ -50,14 +51,15 @@ def asked_of(parameters: Given, clock: Clock) -> Asked:
     return Asked(replace(conditions, created_from=start, created_before=end), Period(start, end), narrowed)
 
 
-async def advised(answer: Awaitable[T]) -> T:
-    """The answer; where it is too expensive, with advice that fits statistics."""
+async def advised(answer: Awaitable[T], interval: Interval | None = None) -> T:
+    """The answer; where it is too expensive, with advice that fits statistics of this interval."""
     try:
         return await answer
     except TooExpensive as error:
-        raise TooExpensive(
-            f"{error} For statistics: narrow the time, group by less, or take a longer interval."
-        ) from error
+        ways = "narrow the time or group by less"
+        if interval is not None and not interval.is_longest:
+            ways = "narrow the time, group by less, or take a longer interval"
+        raise TooExpensive(f"{error} For statistics: {ways}.") from error
 
 
 def limit_of(parameters: Given, default: int = DEFAULT_LIMIT) -> int:

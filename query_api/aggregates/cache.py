@@ -47,7 +47,7 @@ class AggregateCache:
     def put(self, name: Name, partial: Partial) -> None:
         """Keep it; one that alone is larger than the bound is not kept."""
         self._drop((name.question, name.unit))
-        size = partial.nbytes + len(name.question) + 500
+        size = partial.nbytes + 4 * len(name.question) + 500
         if size > self._most:
             return
         self._kept[name.question, name.unit] = (name.made_from, partial, size)

@@ -42,7 +42,7 @@ class StatisticsController(Controller):
     ) -> Statistics:
         """Exact counts, sums, averages and maxima; percentiles of exact rank, off by less than 0.4 %."""
         asked = statistics_asked(given(request.scope["query_string"]), clock)
-        return await advised(statistics(asked, reach, aggregates, reader))
+        return await advised(statistics(asked, reach, aggregates, reader), asked.interval)
 
     @get(
         "/requests/histogram",
@@ -60,7 +60,7 @@ class StatisticsController(Controller):
     ) -> RequestHistogram:
         """Every bucket of the range, oldest first. A status below 100, or none at all, is unknown."""
         asked = histogram_asked(given(request.scope["query_string"]), clock)
-        return await advised(histogram(asked, reach, aggregates, reader))
+        return await advised(histogram(asked, reach, aggregates, reader), asked.interval)
 
     @get(
         "/requests/facets",

@@ -65,11 +65,11 @@ async def facets(asked: FacetsAsked, reach: Reach, aggregates: Aggregates, reade
         replace(question(rows, COUNT, [_METADATA_KEY]), many=True),
     ]
     found = await aggregates.of(questions, span_of(conditions, reach), reader)
-    return await asyncio.to_thread(_shown, asked, groups, [added(partials) for partials in found])
+    return await asyncio.to_thread(_shown, asked, groups, found)
 
 
-def _shown(asked: FacetsAsked, groups: Sequence[Group], found: Sequence[Partial]) -> Facets:
-    by_field, ranges, metadata_keys = found
+def _shown(asked: FacetsAsked, groups: Sequence[Group], found: Sequence[Sequence[Partial]]) -> Facets:
+    by_field, ranges, metadata_keys = map(added, found)
     values: list[list[tuple[int, object]]] = [[] for _ in groups]
     for (place, value), requests in zip(by_field.keys, by_field.first_sums(), strict=True):
         values[place].append((requests, groups[place].shown(value)))

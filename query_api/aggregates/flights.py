@@ -31,6 +31,20 @@ class Flights(Generic[N, T]):
         """The work that will bring this."""
         return self._under_way.get(name)
 
+    def join(self, name: N) -> Flight[N, T] | None:
+        """The same, and from now on somebody waits for it: until `leave`, which must follow."""
+        flight = self._under_way.get(name)
+        if flight is not None:
+            flight.waiting += 1
+        return flight
+
+    def leave(self, flight: Flight[N, T]) -> None:
+        """Wait no longer. What nobody else waits for ends."""
+        flight.waiting -= 1
+        if not flight.waiting and not flight.task.done():
+            self._forget(flight)
+            flight.task.cancel()
+
     def start(self, names: Iterable[N], work: Coroutine[Any, Any, T]) -> Flight[N, T]:
         """Begin work that nobody else has under way."""
         flight = Flight(frozenset(names), asyncio.create_task(work))
@@ -44,10 +58,7 @@ class Flights(Generic[N, T]):
         try:
             return await asyncio.shield(flight.task)
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
-                self._forget(flight)
-                flight.task.cancel()
+            self.leave(flight)
 
     def _is_over(self, flight: Flight[N, T], task: "asyncio.Task[T]") -> None:
         self._forget(flight)

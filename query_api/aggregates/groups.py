@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from typing import Any
 
 from ledger.filtering.statements import Bound
@@ -92,7 +92,7 @@ def order_of(requests: int, key: Key) -> tuple[int, list[tuple[bool, str]]]:
 
 
 def first_of(requests: Sequence[int], keys: Sequence[Key], limit: int) -> list[tuple[int, Key]]:
-    """The first groups in that order. Only those that may be among them are sorted, for there may be very many."""
+    """The first groups in that order. Never all are sorted, for there may be very many; for a thread of its own."""
     least = nlargest(limit, requests)[-1] if len(requests) > limit else 0
     candidates = [pair for pair in zip(requests, keys, strict=True) if pair[0] >= least]
-    return sorted(candidates, key=lambda pair: order_of(*pair))[:limit]
+    return nsmallest(limit, candidates, key=lambda pair: order_of(*pair))

@@ -1,6 +1,7 @@
 """`/api/v1/requests/histogram`: how many calls there were in each bucket of time, by what became of them."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.clock import Clock
@@ -9,7 +10,7 @@ from query_api.aggregates.aggregates import Aggregates
 from query_api.aggregates.asking import Asked, asked_of
 from query_api.aggregates.intervals import AUTO, NONE, Interval, interval_of
 from query_api.aggregates.measures import OUTCOMES
-from query_api.aggregates.partials import Key, added
+from query_api.aggregates.partials import Key, Partial, added
 from query_api.aggregates.questions import Rows, question, span_of
 from query_api.aggregates.schemas import HistogramBucket, RequestHistogram
 from query_api.errors import BadParameter
@@ -43,10 +44,14 @@ def histogram_asked(parameters: Given, clock: Clock) -> HistogramAsked:
 
 async def histogram(asked: HistogramAsked, reach: Reach, aggregates: Aggregates, reader: Reader) -> RequestHistogram:
     """Raises `BadFilter`, `TooExpensive`, `TooBusy`, `StoreUnavailable` or `StoreBroken`."""
-    conditions, interval = asked.rows.conditions, asked.interval
-    wanted = question(Rows(conditions, reach), OUTCOMES, (interval.sql, _CLASS))
+    conditions = asked.rows.conditions
+    wanted = question(Rows(conditions, reach), OUTCOMES, (asked.interval.sql, _CLASS))
     (partials,) = await aggregates.of([wanted], span_of(conditions, reach), reader)
-    whole = added(partials)
+    return await asyncio.to_thread(_shown, asked, partials)
+
+
+def _shown(asked: HistogramAsked, partials: Sequence[Partial]) -> RequestHistogram:
+    interval, whole = asked.interval, added(partials)
     found = dict(zip(whole.keys, whole.sums.tolist(), strict=True))
     buckets = [_bucket(start, found) for start in interval.starts(asked.rows.range)]
     return RequestHistogram(

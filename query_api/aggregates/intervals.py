@@ -1,4 +1,4 @@
-"""Buckets of time: their lengths, and where they begin. Starts are UTC-aligned; weeks begin on Monday."""
+"""Buckets of time: their lengths, and where they begin. Starts are UTC-aligned; whole weeks begin on Monday."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,14 @@ LENGTHS: Mapping[str, int] = {
     "6h": 360 * _MINUTE_MS,
     "1d": DAY_MS,
     "7d": 7 * DAY_MS,
+    "28d": 28 * DAY_MS,
+    "364d": 364 * DAY_MS,
 }
 AUTO, NONE = "auto", "none"
 AUTO_BUCKETS = 121  # 30 days by six hours, wherever they begin
 MOST_BUCKETS = 2000
 _FIRST_MONDAY_MS = 4 * DAY_MS
+_WEEK_MS = 7 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,12 @@ class Interval:
     @property
     def offset_ms(self) -> int:
         """How long after 1970 began a bucket begins."""
-        return _FIRST_MONDAY_MS if self.name == "7d" else 0
+        return 0 if self.length_ms % _WEEK_MS else _FIRST_MONDAY_MS
+
+    @property
+    def is_longest(self) -> bool:
+        """Whether there is none that is longer."""
+        return self.length_ms == max(LENGTHS.values())
 
     @property
     def sql(self) -> str:
@@ -60,13 +68,14 @@ def interval_of(text: str, range_: Period) -> Interval | None:
     interval = _fitting(range_) if text == AUTO else Interval(text)
     buckets = len(interval.starts(range_))
     if buckets > MOST_BUCKETS:
+        advice = "Narrow the time" if interval.is_longest else "Take a longer interval, or narrow the time"
         raise TooExpensive(
-            f"interval: {interval.name} cuts this time into {buckets} buckets, and {MOST_BUCKETS} are the most. Take a"
-            " longer interval, or narrow the time with from and to."
+            f"interval: {interval.name} cuts this time into {buckets} buckets, and {MOST_BUCKETS} are the most."
+            f" {advice} with from and to."
         )
     return interval
 
 
 def _fitting(range_: Period) -> Interval:
-    intervals = map(Interval, LENGTHS)
-    return next((item for item in intervals if len(item.starts(range_)) <= AUTO_BUCKETS), Interval("7d"))
+    *shorter, longest = map(Interval, LENGTHS)
+    return next((item for item in shorter if len(item.starts(range_)) <= AUTO_BUCKETS), longest)

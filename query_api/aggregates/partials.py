@@ -20,6 +20,7 @@ NEVER = -(2**63)
 """Of a peak: there is no number."""
 
 _BYTES_PER_KEY = 200
+_BYTES_PER_CHARACTER = 4  # at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Partial:
     sums: Integers  # a row per group
     peaks: Integers
     histogram: Histogram = NO_NUMBERS
+    characters: int = 0  # of all texts in the keys; told by `partial_from` alone, for only that is kept
 
     def first_sums(self) -> list[int]:
         """The first sum of each group: its rows, where the measure begins with their count."""
@@ -38,7 +40,8 @@ class Partial:
     @property
     def nbytes(self) -> int:
         """About what it takes in memory."""
-        return self.sums.nbytes + self.peaks.nbytes + self.histogram.nbytes + _BYTES_PER_KEY * (len(self.keys) + 2)
+        numbers = self.sums.nbytes + self.peaks.nbytes + self.histogram.nbytes
+        return numbers + _BYTES_PER_KEY * (len(self.keys) + 2) + _BYTES_PER_CHARACTER * self.characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def partial_from(rows: Sequence[Sequence[Any]], widths: Widths) -> Partial:
         np.array([row[a:b] for row in rows], np.int64).reshape(len(rows), widths.sums),
         np.array([row[b:c] for row in rows], np.int64).reshape(len(rows), widths.peaks),
         _histogram([row[c] for row in rows], [row[c + 1] for row in rows]) if widths.histogram else NO_NUMBERS,
+        sum(len(value) for row in rows for value in row[:a] if isinstance(value, str)),
     )
 
 

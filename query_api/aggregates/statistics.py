@@ -100,20 +100,30 @@ class _Statistics:
         keys = (*(group.sql for group in self._groups), identity)
         counted = replace(question(Rows(conditions, self._reach), COUNT, keys, self._bound), many=True)
         (found,) = await self._aggregates.of([counted], span_of(conditions, self._reach), self._reader)
-        by_group = await asyncio.to_thread(added, found)
-        places = {key[-1]: place for key, place in self._listed(by_group).items()}
+        listed, groups = await asyncio.to_thread(self._most, found)
+        places = {key[-1]: place for key, place in listed.items()}
         ordered = sorted(places)  # so that the question stays the same while only their order changes
         texts = self._bound.value(ordered, "Array(String)")
         numbers = self._bound.value(list(range(len(ordered))), "Array(Int64)")
         other = f"toInt64({OTHER})"
         partials = await self._ask((f"transform({identity}, {texts}, {numbers}, {other})" if ordered else other,))
+        return await asyncio.to_thread(self._found, partials, [places[text] for text in ordered], list(listed), groups)
+
+    def _most(self, found: Sequence[Partial]) -> tuple[Places, int]:
+        """The groups to be listed, and how many there are."""
+        by_group = added(found)
+        return self._listed(by_group), len(by_group.keys)
+
+    def _found(
+        self, partials: Sequence[Sequence[Partial]], places: Sequence[int], listed: Sequence[Key], groups: int
+    ) -> _Found:
+        """Of the groups as they were numbered in the question: the place of each number, and the key at each place."""
 
         def regroup(key: Key) -> Key:
-            return key[0], OTHER if key[1] == OTHER else places[ordered[key[1]]]
+            return key[0], OTHER if key[1] == OTHER else places[key[1]]
 
         calls, first_tokens = (added(of, regroup) for of in partials)
-        by_text = {key[-1]: key[:-1] for key in by_group.keys if key[-1] in places}
-        return _Found(calls, first_tokens, tuple(by_text[text] for text in places), len(by_group.keys))
+        return _Found(calls, first_tokens, tuple(key[:-1] for key in listed), groups)
 
     async def _ask(self, groups: tuple[str, ...]) -> list[list[Partial]]:
         """What is measured: keys are the bucket (0 without an interval), then these."""
@@ -133,10 +143,7 @@ def _shown(asked: StatisticsAsked, found: _Found) -> Statistics:
     whole = Measured(added([found.calls], lambda _: ()), added([found.first_tokens], lambda _: ()))
     keys = _rows(asked, found.calls)
     if len(keys) > MOST_ROWS:
-        raise TooExpensive(
-            f"The answer would have {len(keys)} rows, and {MOST_ROWS} are the most: take a longer interval, a lower"
-            " limit, or narrow the time with from and to."
-        )
+        raise TooExpensive(f"The answer would have {len(keys)} rows, and {MOST_ROWS} are the most: take a lower limit.")
     named = [_named(asked, key) for key in found.listed]
     return Statistics(
         **asked.rows.said(),

@@ -1,5 +1,6 @@
 """`/api/v1/models/unpriced`: models with calls whose cost is unknown, and why it is."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ async def unpriced(asked: UnpricedAsked, reach: Reach, aggregates: Aggregates, r
     conditions = asked.rows.conditions
     wanted = question(Rows(conditions, reach, also="cost IS NULL"), UNPRICED, _KEYS)
     (partials,) = await aggregates.of([wanted], span_of(conditions, reach), reader)
+    return await asyncio.to_thread(_shown, asked, partials)
+
+
+def _shown(asked: UnpricedAsked, partials: Sequence[Partial]) -> UnpricedModels:
     models = _models(added(partials))
     left = models[asked.limit :]
     return UnpricedModels(

@@ -7,6 +7,7 @@ from ledger.clock import Clock
 from ledger.filtering.comparing import number_of_id
 from ledger.filtering.reach import Reach
 from ledger.ids import created_at_ms_of, from_int
+from ledger.instants import LATEST_STORED_MS
 from ledger.request_log import RowKey
 from query_api import cursors
 from query_api.conditions import Conditions
@@ -68,7 +69,9 @@ def _place_in(text: str, reach: Reach) -> RowKey | None:
     if number is None or reach.project is None:
         return None
     created_at = created_at_ms_of(from_int(number))
-    return None if created_at is None else RowKey(reach.project, created_at, from_int(number))
+    if created_at is None or created_at > LATEST_STORED_MS:  # no row can stand there
+        return None
+    return RowKey(reach.project, created_at, from_int(number))
 
 
 def _flag(parameters: Given, name: str) -> bool:

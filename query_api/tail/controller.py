@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from ledger.clock import Clock
-from ledger.errors import UnknownKey
 from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound
 from query_api.auth import Doorkeeper
@@ -18,6 +17,7 @@ from query_api.conditions import where
 from query_api.errors import AnyRequest
 from query_api.openapi import LIST_ERRORS, SECURITY
 from query_api.parameters import given
+from query_api.reach_again import reach_again
 from query_api.reading import Reader
 from query_api.settings import TailCaps
 from query_api.tail.asking import TailOperation, asked
@@ -51,17 +51,12 @@ class Tails:
         where(wanted.conditions, reach, Bound())
         settled = await self._parts.settlements.look()
         self.seats.require(reach.project)
-        windows, check = Windows(reader, self._turns), partial(self._check, request, reach)
+        windows, reach_now = Windows(reader, self._turns), partial(reach_again, self.door, request, reach)
 
         async def run(write: Write) -> None:
-            await Following(self._parts, wanted, windows, reach, check, write).run(settled)
+            await Following(self._parts, wanted, windows, reach, reach_now, write).run(settled)
 
         return EventStream(run, self.seats.taken(reach.project), stopping)
-
-    def _check(self, request: AnyRequest, reach: Reach) -> None:
-        """Raises `Refused` when the key was taken out of force, or is another project's by now."""
-        if self.door.reach(request).project != reach.project:
-            raise UnknownKey
 
 
 class TailController(Controller):

@@ -46,13 +46,13 @@ class Parts:
 
 @dataclass(slots=True)
 class Following:
-    """One reader's stream. `check` raises `Refused` once its key may not read any more."""
+    """One reader's stream. `reach_now` raises `Refused` once its key may not read any more."""
 
     parts: Parts
     asked: Asked
     windows: Windows
-    reach: Reach
-    check: Callable[[], object]
+    reach: Reach  # as it was last looked up
+    reach_now: Callable[[], Awaitable[Reach]]
     write: Write
     _seen: dict[Place, int] = field(default_factory=dict, init=False)
     _since: int = field(default=0, init=False)
@@ -143,8 +143,13 @@ class Following:
         contents = await self.windows.contents(new)
         for item in new:
             self._seen[item.place] = item.position.offset
-            if item.key in contents:
+            if item.key in contents and self._is_kept(item):
                 await self._write(events.request(self._id(), views.row(contents[item.key])))
+
+    def _is_kept(self, item: New) -> bool:
+        """A row that waited for its turn may be too old by then to be shown."""
+        earliest = self.reach.narrowed(item.key.project).earliest
+        return earliest is None or item.key.created_at >= earliest
 
     async def _leave_out(self, new: Sequence[New], more: LeftOut | None) -> None:
         """Say which rows are not sent: these, and more that were not even read."""
@@ -161,7 +166,7 @@ class Following:
         now, caps = self.parts.now(), self.parts.caps
         if now - self._checked_at >= caps.key_seconds:
             self._checked_at = now
-            self.check()
+            self.reach = await self.reach_now()
         if now - self._wrote_at >= caps.heartbeat_seconds:
             await self._write(events.heartbeat(self._id()))
 

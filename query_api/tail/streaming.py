@@ -1,9 +1,11 @@
 """An answer that goes on until its reader is gone, the service stops, or there is nothing more to say.
 
-Whichever comes first ends the work at once, also in the middle of a statement or of a write that nobody takes.
+Whichever comes first ends the work at once, also in the middle of a statement or of a write that nobody takes. A reader
+that takes nothing for two minutes counts as gone.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from typing import TypeAlias
@@ -13,9 +15,16 @@ from litestar.types import Receive, Scope, Send
 
 from query_api.tail.following import Write
 
+PATIENCE_SECONDS = 120.0  # for an event to be taken: whoever reads nothing for so long holds a seat for nothing
 LAST_WORD_SECONDS = 0.5  # for the end of the body, where the reader may take nothing any more
 
+log = logging.getLogger(__name__)
+
 Run: TypeAlias = Callable[[Write], Awaitable[None]]
+
+
+class NotTaken(Exception):
+    """Nobody has taken an event for too long."""
 
 
 class EventStream(ASGIResponse):
@@ -23,12 +32,20 @@ class EventStream(ASGIResponse):
 
     _should_set_content_length = False
 
-    def __init__(self, run: Run, held: AbstractContextManager[None], stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        run: Run,
+        held: AbstractContextManager[None],
+        stopping: asyncio.Event,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         super().__init__(
             media_type="text/event-stream",
             headers={"cache-control": "no-cache", "x-accel-buffering": "no"},  # no proxy is to keep events back
         )
         self._run, self._held, self._stopping = run, held, stopping
+        self._patience_seconds = patience_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -52,9 +69,16 @@ class EventStream(ASGIResponse):
 
     async def _work(self, send: Send) -> None:
         async def write(event: bytes) -> None:
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            try:
+                async with asyncio.timeout(self._patience_seconds):
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+            except TimeoutError:
+                raise NotTaken from None
 
-        await self._run(write)
+        try:
+            await self._run(write)
+        except NotTaken:
+            log.info("A tail's reader takes nothing: it has ended.", extra={"action": "tail_not_taken"})
 
 
 async def _gone(receive: Receive) -> None:

@@ -14,6 +14,7 @@ from ledger.bus.sqlite_log import Retention
 from ledger.retention import KEY_DAYS
 from ledger.settings import RetentionSection
 from ledger.store.erasure import OLD_PARTS_SECONDS
+from ledger.store.retention_clock import BELIEVED_AFTER_MS, LEAP_DAYS
 from query_api.retention_book import REFRESH_SECONDS
 from query_api.routes import ROUTES
 from workers.drivers.retaining import RetainingPlan
@@ -39,5 +40,6 @@ def test_every_path_is_served() -> None:
 def test_the_numbers_are_those_of_the_program() -> None:
     plan = RetainingPlan()
     assert (plan.look_seconds, plan.run_seconds, plan.full_share, plan.blob_seconds) == (300, 86400, 0.9, 86400)
+    assert (LEAP_DAYS, BELIEVED_AFTER_MS) == (3, 24 * 3600 * 1000)
     assert (RetentionSection().days, SHARE_OF_DISK, KEY_DAYS, REFRESH_SECONDS) == (3650, 2, 30, 10)
     assert (OLD_PARTS_SECONDS, Retention().seconds, RETENTION_DAYS) == (8 * 60, 24 * 3600, 7)

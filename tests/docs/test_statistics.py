@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from query_api.aggregates.aggregates import MOST_GROUPS
 from query_api.aggregates.asking import DEFAULT_DAYS, DEFAULT_LIMIT, MAX_LIMIT, asked_of
 from query_api.aggregates.cache import CacheLimits
 from query_api.aggregates.facets import DEFAULT_FIELDS, MOST_FIELDS, facets_asked
@@ -38,6 +39,7 @@ def test_every_command_asks_what_can_be_asked(command: str) -> None:
 def test_the_numbers_are_those_of_the_program() -> None:
     assert (DEFAULT_DAYS, DEFAULT_LIMIT, MAX_LIMIT, LISTED_VALUES, MOST_FIELDS) == (30, 100, 1000, 20, 20)
     assert (MOST_DIMENSIONS, AUTO_BUCKETS, MOST_BUCKETS, MOST_ROWS) == (2, 121, 2000, 20_000)
+    assert f"more than {MOST_GROUPS:,} groups" in TEXT
     assert 2 ** (52 - SHIFT) == 128
     assert CacheLimits().max_bytes == 64 * 1024**2
     names = [*COLUMNS, *LENGTHS, *FACET_COLUMNS, *DEFAULT_FIELDS]

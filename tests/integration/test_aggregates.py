@@ -267,6 +267,21 @@ async def test_what_costs_too_much_is_refused_with_advice(
         assert "group by less" in await refused(tight, STATS, 422, **ALL, group_by="model")
 
 
+async def test_a_histogram_of_all_time_has_an_answer(rich: tuple[QueryService, list[RequestLog]]) -> None:
+    service, logs = rich
+    answer = await asked(service, HISTOGRAM, **{"from": "1970-01-01", "to": ALL["to"]})
+    assert (answer["interval"], answer["requests"]) == ("364d", len(logs))
+    for interval in ("28d", "364d"):
+        statistics = await asked(service, STATS, **ALL, interval=interval)
+        assert sum(row["requests"] for row in statistics["data"]) == len(logs)
+
+
+async def test_a_number_that_no_column_can_hold_is_refused_by_the_documented_list(service: QueryService) -> None:
+    for text in ("1e999", "-1e999", "9" * 4000):
+        answer = await service.get("/api/v1/requests", filter=json.dumps({"duration": text}))
+        assert (answer.status_code, "out of range" in answer.json()["error"]) == (400, True)
+
+
 async def test_the_count_of_a_list_is_exact_and_follows_what_is_written(service: QueryService) -> None:
     logs = [a_request_log(id=an_id(A_TIME, number), user_id=f"u{number % 2}") for number in range(7)]
     await service.add(*logs)

@@ -27,7 +27,7 @@ from ledger.store.questions import Answer, Asking, PastACap, Question
 from query_api.conditions import Conditions
 from query_api.errors import TooExpensive
 from query_api.export.columns import HEAVY, KNOWN, LIGHT
-from query_api.export.walking import FIRST_STRETCH_MS, Walk
+from query_api.export.walking import FIRST_STRETCH_MS, Walk, oldest
 from query_api.reading import Reader
 from query_api.views import iso, usd
 from tests.support.builders import A_TIME, ID_SECRET, a_request_log, an_id
@@ -271,6 +271,7 @@ async def test_each_project_gets_its_own_rows_only(filled: QueryService) -> None
         ({"limit": "many"}, "limit"),
         ({"cursor": "nothing"}, "cursor"),
         ({"after_id": "nothing"}, "after_id"),
+        ({"after_id": "ffffffff-ffff-7000-8000-000000000000"}, "after_id"),
         ({"after_id": "x", "cursor": "y"}, "after_id"),
         ({"from": "yesterday"}, "from"),
         ({"filter": "{"}, "filter"),
@@ -336,6 +337,30 @@ async def test_rows_far_apart_are_reached_in_few_steps(service: QueryService) ->
     pages = await walked(walk_of(Reader(service.pool, QueryCaps()), 100))
     assert [id_ for page in pages for id_ in page] == [an_id(ms, 1) for ms in times]
     assert len(pages) < 15
+
+
+async def test_rows_that_are_gone_do_not_count_for_the_limit(service: QueryService) -> None:
+    logs = [a_request_log(created_at=A_TIME - number) for number in range(6)]
+    await service.add(*logs)
+    walk = walk_of(Reader(service.pool, QueryCaps()), 100)
+    walk.left = 3
+    first: Sequence[RequestLog] = []
+    while not first:
+        first = await walk.page() or []
+    walk.missed(2)
+    rest = [id_ for page in await walked(walk) for id_ in page]
+    assert [log.id for log in first] + rest == [log.id for log in logs[:5]]
+
+
+async def test_the_oldest_row_is_that_of_the_reach(service: QueryService) -> None:
+    bank = ProjectId("bank")
+    reader = Reader(service.pool, QueryCaps())
+    reaches = [Reach(ProjectId("shop")), Reach(bank), Reach(None)]
+    assert [list(await reader.rows(oldest(reach))) for reach in reaches] == [[], [], []]
+    await service.add(*(a_request_log(created_at=A_TIME - number * 10**10) for number in range(3)))
+    await service.add(a_request_log(created_at=A_TIME - 5, project=bank))
+    found = [(await reader.rows(oldest(reach)))[0][0] for reach in reaches]
+    assert found == [A_TIME - 2 * 10**10, A_TIME - 5, A_TIME - 2 * 10**10]
 
 
 async def test_what_arrives_above_the_place_that_was_reached_does_not_come(service: QueryService) -> None:

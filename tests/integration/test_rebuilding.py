@@ -3,20 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from deploy.rebuilding import Comparison, compare, rebuild_from_log
+from deploy.rebuilding import Comparison, Expected, compare, rebuild_from_log
 from ledger.bus import Delivery, Record
 from ledger.bus.replays import replay_headers
 from ledger.bus.sqlite_log import SqliteLog
-from ledger.clock import system_clock
+from ledger.clock import from_milliseconds, system_clock
 from ledger.ids import EventId, RecordId, keyed_id
 from ledger.report import Kind
+from ledger.retention import DAY_MS, DEFAULT, Installation, Policy
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
+from ledger.store.retention import Run, note_run, write_policy
 from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.chdb_fixtures import with_schema
 from tests.support.events import a_delivery, an_entry, an_update_of
@@ -177,8 +180,41 @@ async def test_all_that_the_log_holds_is_looked_at_for_as_long_as_something_is_m
     batch = [an_entry(record_id=an_id(time, time - A_TIME), created_at=time) for time in times]
     await asyncio.gather(*map(standalone.publish, batch))
     await standalone.work()
-    whole = await compare(standalone.log, standalone.pool, records)
+    whole = await compare(standalone.log, standalone.pool, Expected(records))
     assert (whole.checked, whole.missing) == (records, 0)
     await standalone.command("TRUNCATE TABLE request_logs")
-    lost = await rebuild_from_log(standalone.log, standalone.pool, records)
+    lost = await rebuild_from_log(standalone.log, standalone.pool, Expected(records))
     assert lost == Comparison(count, count, 1)
+
+
+async def test_what_is_no_longer_kept_is_not_taken_for_lost(full: Standalone) -> None:
+    """Plain and keyed reports and updates: whatever is dated a day and more before what is kept."""
+    dead = 3  # of no time that could be too old, and still there
+    for table in ("request_logs", "request_bodies", "request_patches", "request_keys"):
+        await full.command(f"TRUNCATE TABLE {table}")
+    later = partial(from_milliseconds, A_TIME + 12 * DAY_MS)
+    ten_days = Installation(default_days=10)
+    kept_longer = Expected(installation=Installation(default_days=20), clock=later)
+    assert (await compare(full.log, full.pool, kept_longer)).missing == len(list(events())) - dead
+    found = await compare(full.log, full.pool, Expected(installation=ten_days, clock=later))
+    assert (found.missing, found.lowest) == (0, None)
+
+
+async def test_a_policy_that_was_set_counts_too(full: Standalone) -> None:
+    for table in ("request_logs", "request_bodies", "request_patches", "request_keys"):
+        await full.command(f"TRUNCATE TABLE {table}")
+    await full.pool.run(partial(write_policy, policy=Policy(DEFAULT, 10, 1, "k")))
+    later = partial(from_milliseconds, A_TIME + 12 * DAY_MS)
+    assert (await rebuild_from_log(full.log, full.pool, Expected(clock=later))).missing == 0
+
+
+async def test_with_a_clock_that_leapt_ahead_everything_is_still_expected(full: Standalone) -> None:
+    for table in ("request_logs", "request_bodies"):
+        await full.command(f"TRUNCATE TABLE {table}")
+    await full.pool.run(partial(note_run, run=Run(A_TIME, A_TIME, A_TIME)))
+    installation = Installation(default_days=10)
+    missing = [
+        (await compare(full.log, full.pool, Expected(installation=installation, clock=clock))).missing
+        for clock in (partial(from_milliseconds, A_TIME + days * DAY_MS) for days in (1, 12))
+    ]
+    assert (missing[0] > 0, missing[1] == missing[0]) == (True, True)

@@ -28,7 +28,7 @@ from ledger.retention import DAY_MS, DEFAULT, Installation, Policy
 from ledger.store import StoreUnavailable
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
 from ledger.store.retention import Run, latest_run, read_policies, write_policy
-from ledger.store.retention_deleting import TABLES, drop_part, mutations
+from ledger.store.retention_deleting import TABLES, delete_rows, drop_part, mutations
 from ledger.store.retention_room import bytes_of_tables
 from tests.support.builders import ID_SECRET, a_request_log, an_id
 from tests.support.chdb_fixtures import with_schema
@@ -131,7 +131,10 @@ class Place:
 
     async def add(self, *calls: Call) -> None:
         """These calls, an update of each, and the media that they name."""
-        rows = [a_request_log(project=of.project, created_at=of.at, id=of.id, media_hashes=of.hashes) for of in calls]
+        rows = [
+            a_request_log(project=of.project, created_at=of.at, ingested_at=of.at, id=of.id, media_hashes=of.hashes)
+            for of in calls
+        ]
         for of in calls:
             for name in of.hashes:
                 await self.blobs.put(of.project, name, of.media)
@@ -364,6 +367,88 @@ async def test_a_longer_time_that_is_set_before_the_deletion_begins_is_respected
     assert await place.stored(SHOP) == UNTOUCHED
 
 
+@pytest.mark.parametrize(("number", "step"), [(1, drop_part), (2, drop_part), (1, delete_rows), (2, delete_rows)])
+async def test_a_longer_time_that_is_set_while_lots_are_deleted_saves_what_is_left(
+    place: Place, number: int, step: Callable[..., None]
+) -> None:
+    """It is set right after a lot of a table is gone, or as the first is about to be looked at."""
+    await place.keep(SHOP, 10)
+    steps, late = 0, 0
+
+    def lengthen(statement: Any) -> None:
+        nonlocal steps, late
+        called = getattr(statement, "func", None)
+        late += called in (drop_part, delete_rows) and steps >= number
+        if called is step:
+            steps += 1
+            if steps == number:
+                place.pool.run_here(partial(write_policy, policy=Policy(SHOP, None, 2**40, "k")))
+
+    await place.retainer(Told(place.pool, before=lengthen)).run()
+    assert (steps, late) == (number, 0)
+
+
+async def test_a_longer_time_that_is_set_meanwhile_spares_only_what_it_keeps(place: Place) -> None:
+    await place.keep(SHOP, 10)
+    await place.keep(BANK, 10)
+    dropped = 0
+
+    def lengthen(statement: Any) -> None:
+        nonlocal dropped
+        if getattr(statement, "func", None) is drop_part:
+            dropped += 1
+            if dropped == 1:
+                place.pool.run_here(partial(write_policy, policy=Policy(SHOP, None, 2**40, "k")))
+
+    await place.retainer(Told(place.pool, before=lengthen)).run()
+    assert (await place.stored(BANK))["request_logs"] == [2]
+    assert 15 in (await place.stored(SHOP))["request_logs"]
+
+
+async def test_whole_months_go_before_anything_is_written_anew(place: Place) -> None:
+    await place.keep(DEFAULT, 10)
+
+    def refuse(statement: Any) -> None:
+        if getattr(statement, "func", None) is delete_rows:
+            raise StoreUnavailable("no room to write parts anew")
+
+    with pytest.raises(StoreUnavailable):
+        await place.retainer(Told(place.pool, before=refuse)).run()
+    for table in ("request_logs", "request_bodies"):
+        assert await place.count(table, f"created_at < fromUnixTimestamp64Milli(toInt64({OLD}))") == 0
+
+
+async def test_a_run_that_fails_still_owes_the_media_of_what_it_deleted(place: Place) -> None:
+    await place.keep(SHOP, 10)
+
+    def refuse(statement: Any) -> None:
+        if getattr(statement, "func", None) is drop_part and statement.keywords["table"] == "request_keys":
+            raise StoreUnavailable("away")
+
+    with pytest.raises(StoreUnavailable):
+        await place.retainer(Told(place.pool, before=refuse)).run()
+    await place.retainer().run()
+    assert await place.media(SHOP) == {a_medium(SHOP, NEW), a_medium(SHOP, OLD)}
+
+
+async def test_media_that_are_too_young_go_once_they_are_old_enough(place: Place) -> None:
+    await place.keep(SHOP, 10)
+    place.clock.now = datetime.now(UTC)  # blobs are dated by the machine's clock
+    retainer = place.retainer(plan=RetainingPlan(quiet_seconds=0, mutation_seconds=0.001))
+    run = await retainer.run()
+    assert (run.finished_at is not None, run.blobs, run.blobs_owed) == (True, 0, (SHOP,))
+    before = await place.media(SHOP)
+    place.clock.now += timedelta(hours=23)
+    await retainer.look()
+    assert await place.media(SHOP) == before
+    retainer.plan = RetainingPlan(quiet_seconds=0, mutation_seconds=0.001, run_seconds=YEAR)  # no nightly run does it
+    place.clock.now += timedelta(hours=2)
+    await retainer.look()
+    latest = await place.pool.run(latest_run)
+    assert latest is not None
+    assert (len(before), len(await place.media(SHOP)), latest.blobs_owed) == (3, 0, ())
+
+
 async def test_a_shorter_time_that_is_set_then_waits_for_the_next_run(place: Place) -> None:
     async def meanwhile(_: float) -> None:
         await place.pool.run(partial(write_policy, policy=Policy(SHOP, 10, 2**40, "k")))
@@ -423,6 +508,38 @@ async def test_a_run_is_due_once_a_day(place: Place) -> None:
     assert await looked() != second
 
 
+async def test_a_clock_that_leapt_ahead_deletes_nothing_for_a_day(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    await place.keep(SHOP, 10)
+    await place.keep(BANK, 200)
+    await place.retainer().look()
+    kept = await place.stored(BANK)
+    place.clock.now += timedelta(days=3650)
+    with caplog.at_level(logging.ERROR):
+        await place.retainer().look()
+        place.clock.now += timedelta(hours=23)
+        await place.retainer().look()  # of another start
+    assert await place.stored(BANK) == kept
+    assert len(caplog.records) == 1
+    place.clock.now += timedelta(hours=1)
+    await place.retainer().look()
+    assert (await place.stored(BANK))["request_logs"] == []
+
+
+async def test_before_the_first_run_the_clock_is_compared_with_the_newest_row(place: Place) -> None:
+    await place.keep(DEFAULT, 10)
+    place.clock.now += timedelta(days=20)
+    late = to_milliseconds(place.clock.now) - 1000
+    await place.add(Call(SHOP, late, 9))  # by the wrong clock
+    await place.retainer().look()
+    assert set(UNTOUCHED["request_logs"]) <= set((await place.stored(SHOP))["request_logs"])
+    place.clock.now -= timedelta(days=20)  # it was put right
+    await place.retainer().look()
+    assert 2 in (await place.stored(SHOP))["request_logs"]
+    assert 100 not in (await place.stored(SHOP))["request_logs"]
+
+
 async def test_media_wait_until_the_store_has_answered_for_a_while(place: Place) -> None:
     await place.keep(SHOP, 10)
     retainer = place.retainer(plan=RetainingPlan(blob_seconds=-YEAR, mutation_seconds=0.001))
@@ -471,18 +588,23 @@ async def fill_days(place: Place, days: int) -> None:
     """A hundred calls on each of the last days, of both projects, that cannot be compressed."""
     await place.clear()
     for day in range(days):
-        at = TODAY - day * DAY_MS
-        rows = [
-            a_request_log(
-                project=(SHOP, BANK)[number % 2],
-                created_at=at + number,
-                id=an_id(at + number, number),
-                bodies=Bodies(prompt=secrets.token_hex(500)),
-            )
-            for number in range(100)
-        ]
-        await place.store.insert_bodies(rows, "rows")
-        await place.store.insert_rows(rows, "rows")
+        await add_day(place, day)
+
+
+async def add_day(place: Place, day: int, first: int = 0) -> None:
+    at = TODAY - day * DAY_MS
+    rows = [
+        a_request_log(
+            project=(SHOP, BANK)[number % 2],
+            created_at=at + number,
+            ingested_at=at + number,
+            id=an_id(at + number, number),
+            bodies=Bodies(prompt=secrets.token_hex(500)),
+        )
+        for number in range(first, first + 100)
+    ]
+    await place.store.insert_bodies(rows, "rows")
+    await place.store.insert_rows(rows, "rows")
 
 
 async def days_left(place: Place) -> list[int]:
@@ -515,12 +637,69 @@ async def test_beyond_the_disk_cap_the_oldest_days_of_all_projects_go(place: Pla
     assert await days_left(place) == left
 
 
-async def test_the_last_two_days_stay_whatever_the_cap_says(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+async def test_where_the_days_that_may_go_are_not_enough_nothing_goes_and_it_is_said_once(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
     await fill_days(place, 4)
+    retainer = place.retainer(installation=Installation(max_bytes=1))
     with caplog.at_level(logging.ERROR):
-        await place.retainer(installation=Installation(max_bytes=1)).look()
-    assert await days_left(place) == [0, 1]
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+        await retainer.look()
+        await retainer.look()
+    assert await days_left(place) == [0, 1, 2, 3]
+    (record,) = caplog.records
+    assert "would not make enough room" in record.message
+    assert next(iter(vars(record)["tables"])) == "request_bodies"
+
+
+async def test_the_cap_counts_what_a_cut_can_shrink(place: Place) -> None:
+    await fill_days(place, 4)
+    size = await place.pool.run(bytes_of_tables)
+    await place.keep(SHOP, 900)
+    assert await place.pool.run(bytes_of_tables) == size
+    sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
+    assert (await place.pool.run(lambda client: client.query(sql))).result_rows[0][0] > size
+
+
+async def test_a_default_cap_that_was_exceeded_from_the_start_costs_nothing(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fill_days(place, 12)
+    size = await place.pool.run(bytes_of_tables)
+    with caplog.at_level(logging.ERROR):
+        await place.retainer(installation=Installation(None, size * 6 // 10, cap_is_default=True)).look()
+    assert await days_left(place) == list(range(12))
+    assert ["LLMLEDGER_RETENTION__MAX_GB" in record.message for record in caplog.records] == [True]
+
+
+async def test_a_store_that_grows_beyond_its_default_cap_is_cut(place: Place) -> None:
+    await fill_days(place, 12)
+    size = await place.pool.run(bytes_of_tables)
+    retainer = place.retainer(installation=Installation(None, size * 3 // 2, cap_is_default=True))
+    await retainer.look()
+    assert await days_left(place) == list(range(12))
+    for day in range(12):
+        await add_day(place, day, 100)
+    await retainer.look()
+    left = await days_left(place)
+    assert left == list(range(len(left)))
+    assert 3 <= len(left) < 12
+
+
+async def test_a_nightly_run_that_fails_keeps_the_cap_from_nothing_and_is_still_reported(place: Place) -> None:
+    await fill_days(place, 12)
+    size = await place.pool.run(bytes_of_tables)
+    failures = 0
+
+    def refuse_once(statement: Any) -> None:
+        nonlocal failures
+        if not failures and "cut" in getattr(statement, "keywords", {}):
+            failures += 1
+            raise StoreUnavailable("away")
+
+    retainer = place.retainer(Told(place.pool, before=refuse_once), installation=Installation(max_bytes=size * 6 // 10))
+    with pytest.raises(StoreUnavailable, match="away"):
+        await retainer.look()
+    assert (failures, 3 <= len(await days_left(place)) <= 7) == (1, True)
 
 
 async def test_a_cut_that_failed_is_completed_before_more_is_cut(place: Place) -> None:

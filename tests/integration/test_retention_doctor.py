@@ -14,6 +14,7 @@ from ledger.ids import ProjectId, keyed_id
 from ledger.retention import DAY_MS, Installation, Policy
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore, open_client
 from ledger.store.retention import Run, note_run, write_policy
+from ledger.store.retention_clock import Doubt
 from tests.support.builders import ID_SECRET, a_request_log, an_id
 from tests.support.chdb_fixtures import with_schema
 
@@ -88,6 +89,27 @@ async def test_calls_that_were_too_old_when_they_were_reported_are_told(dsn: str
     await an_old_call(dsn, days=11, ingested_at=NOW_MS - 1000)
     said, told = retention_check(TEN_DAYS, lambda: NOW)(client)
     assert (said.level, told.level, told.seen.startswith("1 calls of the last day")) == (Level.OK, Level.WARNING, True)
+
+
+def test_it_says_when_deletion_waits_as_the_clock_is_doubted(client: Client) -> None:
+    words = Doubt(NOW_MS - 90 * DAY_MS, None).words(NOW_MS)
+    note_run(client, Run(NOW_MS - 1, NOW_MS - 1, error=words))
+    finding = looked(client)
+    assert (finding.level, "waits since 2026-04-20" in finding.seen, "from 2026-01-20 12:00" in finding.seen) == (
+        Level.PROBLEM,
+        True,
+        True,
+    )
+    assert "Is the clock right?" in finding.do
+
+
+async def test_a_store_above_its_default_cap_is_told(dsn: str, client: Client) -> None:
+    await an_old_call(dsn, days=1)
+    told = [*retention_check(Installation(None, 1, cap_is_default=True), lambda: NOW)(client)]
+    assert [finding.level for finding in told] == [Level.OK, Level.WARNING]
+    assert "LLMLEDGER_RETENTION__MAX_GB" in told[1].do
+    assert looked(client, Installation(None, 1)).level is Level.OK
+    assert looked(client, Installation(None, 10**9, cap_is_default=True)).level is Level.OK
 
 
 def test_a_key_and_an_update_that_outlive_their_call_are_not_taken_for_lost(client: Client) -> None:

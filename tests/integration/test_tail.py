@@ -14,6 +14,7 @@ import pytest
 from ledger.key_file import edit
 from ledger.keys import without_key
 from ledger.request_log import Bodies, RequestLog
+from ledger.retention import Policy
 from ledger.settings import QueryCaps
 from query_api import views
 from query_api.tail.windows import MOST_NAMED
@@ -310,6 +311,29 @@ async def test_a_key_that_is_taken_out_of_force_ends_its_streams(service: Served
         log = await service.bus.call(project=BANK)
         await service.bus.settle()
         assert ids(await other.take(1)) == [log.id]
+
+
+async def test_an_open_stream_shows_what_is_kept_now_and_not_what_was_kept_when_it_began(service: Served) -> None:
+    book = service.app.dependencies["retention_book"].dependency()  # type: ignore[union-attr]
+    long_ago = NOW_MS - 100 * 86_400_000
+    async with service.tail() as tail:
+        first = await service.bus.call(created_at=long_ago)
+        await service.bus.settle()
+        assert ids(await tail.take(1)) == [first.id]
+        await book.set(Policy(SHOP, 30, NOW_MS, "k"), is_set=True)
+        try:
+            wanted = asyncio.create_task(tail.next())
+            async with asyncio.timeout(20):
+                while tail.heartbeats < 2:  # noqa: ASYNC110 (between two heartbeats the key was looked at)
+                    await asyncio.sleep(0.01)
+            await service.bus.call(created_at=long_ago + 1)
+            last = await service.bus.call()
+            await service.bus.settle()
+            event = await wanted
+        finally:
+            await book.set(Policy(SHOP, 30, NOW_MS + 1, "k"), is_set=False)
+    assert event is not None
+    assert event.data["id"] == last.id
 
 
 async def test_the_service_stops_although_tails_are_open(service: Served) -> None:

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from ledger.bus import Position
+from ledger.clock import to_milliseconds
 from ledger.request_log import RequestLog
 from query_api import routes
 from tests.support.chdb_fixtures import fresh_database, with_schema
 from tests.support.listing_model import SORTS
 from tests.support.listing_strategies import FILTERS, RULES, TEXTS_STORED, WORDS, many_rows
-from tests.support.query_service import QueryService, query_service
+from tests.support.query_service import A_NOW, QueryService, query_service
 
 EXAMPLES = settings(
     max_examples=int(os.environ.get("LLMLEDGER_TEST_EXAMPLES", "40")),
@@ -30,6 +32,7 @@ EXAMPLES = settings(
 HASHES = {"shop": "1" * 64, "bank": "2" * 64}
 SECRET = {"shop": "only-of-shop", "bank": "only-of-bank"}
 OTHER = {"shop": "bank", "bank": "shop"}
+ACCEPTED = Position(1, 0, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def marked(log: RequestLog) -> RequestLog:
         metadata=(*log.metadata, ("owner", secret)),
         provider_response_id=f"{log.provider_response_id or ''}{secret}",
         media_hashes=(HASHES[log.project],),
+        ingested_at=to_milliseconds(A_NOW) - 1000,
+        position=ACCEPTED,
     )
 
 
@@ -72,6 +77,7 @@ def projects(chdb_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         query_service(with_schema(dsn), tmp_path_factory.mktemp("keys")) as service,
     ):
         asyncio.run(service.add(*logs))
+        asyncio.run(service.store.insert_progress([ACCEPTED]))
         for log in logs:
             service.blobs.stored[log.project, HASHES[log.project]] = SECRET[log.project].encode()
         yield asyncio.run(_with_cursors(service, logs))
@@ -167,6 +173,62 @@ async def test_exports_hold_the_keys_own_project_only_from_anyones_place_on(
         assert {json.loads(line)["id"] for line in answer.text.split("\n")[:-1]} <= set(projects.ids[project])
 
 
+TAIL = "/api/v1/requests/tail"
+TAILED = {"from": "2026-01-01", "rate": "500"}
+CONDITIONS_OF_TAILS: tuple[dict[str, str], ...] = (
+    {"search": "only-of"},
+    {"q": f"{SECRET['shop']} OR {SECRET['bank']}"},
+    {"filter": json.dumps({"combinator": "or", "rules": [{"field": "id", "operator": "notNull"}]})},
+    {"project": "*"},
+)
+
+
+def rows_in(events: str) -> set[str]:
+    """The ids of the calls among these events."""
+    blocks = [block.partition("\ndata: ") for block in events.split("\n\n")]
+    return {json.loads(data)["id"] for head, _, data in blocks if head.endswith("event: request")}
+
+
+def last_id_in(events: str) -> str:
+    """Where to go on after these events."""
+    return [line.removeprefix("id: ") for line in events.split("\n") if line.startswith("id: ")][-1]
+
+
+async def tailed(projects: TwoProjects, project: str, query: dict[str, str]) -> str:
+    """What a tail sends in a second."""
+    answer = await projects.ask(project, TAIL, TAILED | query | {"seconds": "1"})
+    assert answer.status_code == 200, answer.text
+    shows_only(project, answer)
+    assert rows_in(answer.text) <= set(projects.ids[project])
+    return answer.text
+
+
+async def tailed_to_the_end(projects: TwoProjects, project: str, query: dict[str, str]) -> None:
+    """Return once every call of the project was sent, however often the tail has to be gone on with."""
+    listed = await projects.ask(project, "/api/v1/requests", {"pageSize": "100"})
+    left = {item["id"] for item in listed.json()["requests"]}
+    assert len(left) > 10
+    async with asyncio.timeout(60):
+        while left:
+            sent = await tailed(projects, project, query)
+            left -= rows_in(sent)
+            query = {"last_event_id": last_id_in(sent)}
+
+
+async def tailed_in_every_way(projects: TwoProjects, project: str) -> None:
+    """From a beginning of its own, from where the other project's began, and under conditions."""
+    others = (await projects.ask(OTHER[project], TAIL, TAILED | {"seconds": "0"})).text
+    await asyncio.gather(
+        tailed_to_the_end(projects, project, {}),
+        tailed_to_the_end(projects, project, {"last_event_id": last_id_in(others)}),
+        *(tailed(projects, project, conditions) for conditions in CONDITIONS_OF_TAILS),
+    )
+
+
+async def test_tails_send_the_keys_own_project_only(projects: TwoProjects) -> None:
+    await asyncio.gather(*(tailed_in_every_way(projects, project) for project in sorted(SECRET)))
+
+
 STATISTICS = ("requests/stats", "requests/histogram", "requests/facets", "models/unpriced")
 OF_ALL_TIMES = {"from": "2026-01-01", "to": "2026-12-31"}
 
@@ -217,6 +279,7 @@ ASKED_HERE = {
     "/api/v1/requests",
     "/api/v1/requests/{record_id}",
     "/api/v1/requests/export",
+    TAIL,
     *(f"/api/v1/{path}" for path in STATISTICS),
     "/api/v1/media/{sha256}",
 }

@@ -1,12 +1,13 @@
 """Deletion for age, beside the pipeline: what is no longer kept is hidden at once; this takes its bytes away.
 
 A run asks the tables what is left to do, so it may be cut short anywhere and run again. Before it deletes, everyone who
-reads has learned of the bound; and what a policy that was set meanwhile keeps again is left where it is.
+reads has learned of the bound; and what a policy that was set meanwhile keeps again is left where it is. A clock that
+has leapt ahead deletes nothing for a day.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -16,25 +17,17 @@ from ledger.errors import LedgerError
 from ledger.filtering.retained import Retained
 from ledger.ids import ProjectId
 from ledger.retention import DAY_MS, Installation, day_of
-from ledger.store import StoreBroken
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.retention import Run, latest_run, note_run, read_policies
-from ledger.store.retention_deleting import (
-    TABLES,
-    Cut,
-    Lot,
-    delete_rows,
-    drop_part,
-    lots,
-    mutations,
-    projects_with_media,
-)
-from ledger.store.retention_room import Room, bytes_of_tables, first_day_left
+from ledger.store.retention_clock import doubt_of
+from ledger.store.retention_deleting import Cut, projects_with_media
+from ledger.store.retention_room import Room, bytes_by_table, bytes_of_tables, days_to_go
 from workers.drivers.erasing_blobs import BlobAge, sweep_blobs
+from workers.drivers.retaining_tables import Pause, TableDeletion
 
 log = logging.getLogger(__name__)
 
-Pause = Callable[[float], Awaitable[None]]
+_EVER = 2**62  # milliseconds: a blob that nothing names is ours whenever it was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +44,17 @@ class RetainingPlan:
     full_share: float = 0.9  # of the disk cap: what is left after a cut
 
 
+_ASKING = (
+    "The store was larger than its default cap when this process began, so nothing is deleted for the cap's sake: set"
+    " LLMLEDGER_RETENTION__MAX_GB to what it may take; beyond that the oldest calls go."
+)
+_USELESS = (
+    "The store is larger than its cap, and the days that may go would not make enough room: nothing is deleted for the"
+    " cap's sake. When the disk is full, no more is accepted. See what takes the room, or set"
+    " LLMLEDGER_RETENTION__MAX_GB."
+)
+
+
 @dataclass(slots=True)
 class Retainer:
     """Deletes what is no longer kept."""
@@ -62,19 +66,45 @@ class Retainer:
     plan: RetainingPlan = field(default_factory=RetainingPlan)
     pause: Pause = asyncio.sleep
     _answers_since: int | None = None
+    _fitted: bool = False  # whether this process has seen the tables below their cap
+    _complained_at: int | None = None
+    _media_due: dict[ProjectId, int] = field(default_factory=dict)  # projects with media that were too young
 
     async def look(self) -> None:
         """Do what is due. Raises `Unavailable`, `StoreBroken`: the next look goes on."""
         try:
             latest = await self.pool.run(latest_run)
-            if latest is None or latest.finished_at is None or self._is_over(latest.finished_at):
-                await self.run()
-            elif latest.blobs_owed and self._is_quiet():
-                await self._sweep_blobs(latest)
+            if await self._is_doubted(latest):
+                return
+            await self._do_due(latest)
             await self._fit_below_cap()
         except LedgerError:
             self._answers_since = None
             raise
+
+    async def _do_due(self, latest: Run | None) -> None:
+        if latest is None or latest.finished_at is None or self._is_over(latest.finished_at):
+            try:
+                await self.run()
+            except LedgerError:
+                await self._fit_below_cap()  # what fails may be what needs room
+                raise
+        elif self._is_quiet() and (
+            due := [of for of in latest.blobs_owed if self._now() >= self._media_due.get(of, 0)]
+        ):
+            await self._sweep_blobs(latest, due)
+
+    async def _is_doubted(self, latest: Run | None) -> bool:
+        """Whether the clock has leapt ahead; noted once, for the doctor and for the next start."""
+        now = self._now()
+        doubt = await self.pool.run(partial(doubt_of, now=now))
+        if doubt and doubt.noted_at is None:
+            begun = max(now, latest.begun_at + 1 if latest else 0)
+            owed = latest.blobs_owed if latest else ()
+            await self._noted(Run(begun, now - 1, blobs_owed=owed, error=doubt.words(now)))
+            why = "Nothing is deleted for its age until the clock has been right for a day."
+            log.error(why, extra={"error": doubt.words(now)})
+        return doubt is not None
 
     async def run(self, cut_before: int | None = None) -> Run:
         """Delete all that is no longer kept: by days, and of every project what is older than `cut_before`.
@@ -86,7 +116,9 @@ class Retainer:
         owed = before.blobs_owed if before else ()
         run = await self._noted(Run(begun, begun, cut_before=cut_before, blobs_owed=owed))
         try:
-            run = await self._carried_out(run)
+            known = Cut(await self._retained(), self._now())
+            run = await self._owing(run, known)
+            run = await self._carried_out(run, known)
         except LedgerError as error:
             await self._noted(replace(run, error=str(error)[:500]))
             raise
@@ -94,86 +126,79 @@ class Retainer:
         log.info("What is no longer kept was deleted.", extra=extra)
         return run
 
-    async def _carried_out(self, run: Run) -> Run:
-        known = Cut(await self._retained(), self._now())
+    async def _owing(self, run: Run, known: Cut) -> Run:
+        """Whose media are to be looked through, noted before the rows are gone that name them."""
         media = await self.pool.run(partial(projects_with_media, cut=known))
         owed = tuple(sorted({*run.blobs_owed, *media}))
-        if owed != run.blobs_owed:
-            run = await self._noted(replace(run, blobs_owed=owed))  # before their rows are gone
+        return run if owed == run.blobs_owed else await self._noted(replace(run, blobs_owed=owed))
+
+    async def _carried_out(self, run: Run, known: Cut) -> Run:
         await self.pause(self.plan.settle_seconds)
-        for table in TABLES:
-            cut = Cut(known.retained.laxer(await self._retained()), known.now)
-            for lot in await self.pool.run(partial(lots, table=table, cut=cut)):
-                run = await self._without(lot, cut, run)
+        cut = Cut(known.retained.laxer(await self._retained()), known.now)
+        tables = TableDeletion(self.pool, cut, self._retained, self.pause, self.plan.mutation_seconds)
+        await tables.carry_out()
+        run = replace(run, parts=tables.parts, rows=tables.rows)
         if self._is_quiet():
-            run = await self._sweep_blobs(run)
+            run = await self._sweep_blobs(run, run.blobs_owed)
         return await self._noted(replace(run, finished_at=self._now()))
 
-    async def _without(self, lot: Lot, cut: Cut, run: Run) -> Run:
-        """One partition of one table, and what is so done."""
-        dropped = 0
-        for part in lot.whole_parts:
-            dropped += await self._dropped(lot, part)
-        if lot.other_rows or dropped < len(lot.whole_parts):
-            await self._written_anew()  # of a run that was cut short: to ask for it again would queue it
-            await self.pool.run(partial(delete_rows, table=lot.table, partition=lot.partition, cut=cut))
-            await self._written_anew()
-        return replace(run, parts=run.parts + dropped, rows=run.rows + lot.whole_rows + lot.other_rows)
+    async def _sweep_blobs(self, run: Run, projects: Sequence[ProjectId]) -> Run:
+        """Erase the blobs that nothing names any more, of one project after the other.
 
-    async def _dropped(self, lot: Lot, part: str) -> bool:
-        try:
-            await self.pool.run(partial(drop_part, table=lot.table, part=part))
-        except StoreBroken as error:
-            extra = {"table": lot.table, "part": part, "error": str(error)}
-            log.warning("A part was merged into another before it could be dropped: its rows are deleted.", extra=extra)
-            return False
-        return True
-
-    async def _written_anew(self) -> None:
-        """Wait until the engine has written all parts anew. Raises `StoreBroken` when it cannot."""
-        seconds = self.plan.mutation_seconds / 64
-        while waiting := await self.pool.run(mutations):
-            failures = [f"{of.table} {of.id}: {of.failure}" for of in waiting if of.failure]
-            if failures:
-                raise StoreBroken(f"The store cannot write parts anew, and tries again: {failures[0]}")
-            await self.pause(seconds)
-            seconds = min(2 * seconds, self.plan.mutation_seconds)
-
-    async def _sweep_blobs(self, run: Run) -> Run:
-        """Erase the blobs that nothing names any more, of one project after the other."""
-        for project in run.blobs_owed:
-            old = self._now() - int(self.plan.blob_seconds * 1000)
-            swept = await sweep_blobs(self.pool, self.blobs, project, BlobAge(old, old))
-            left: tuple[ProjectId, ...] = tuple(other for other in run.blobs_owed if other != project)
-            run = await self._noted(replace(run, blobs=run.blobs + swept.erased, blobs_owed=left))
+        A project stays owed while such a blob is too young to say that nobody is still storing what names it.
+        """
+        patience = int(self.plan.blob_seconds * 1000)
+        for project in projects:
+            swept = await sweep_blobs(self.pool, self.blobs, project, BlobAge(_EVER, self._now() - patience))
+            owed = run.blobs_owed
+            if swept.youngest_left is None:
+                owed = tuple(other for other in owed if other != project)
+                self._media_due.pop(project, None)
+            else:
+                self._media_due[project] = min(swept.youngest_left, self._now()) + patience + 1
+            run = await self._noted(replace(run, blobs=run.blobs + swept.erased, blobs_owed=owed))
         return run
 
     async def _fit_below_cap(self) -> None:
-        """While the tables take more than the cap, the oldest day of all projects goes."""
+        """While the tables take more than the cap, the oldest day of all projects goes; if that is of any use."""
         most = self.installation.max_bytes
-        if most is None or (size := await self.pool.run(bytes_of_tables)) <= most:
+        if most is None:
             return
-        while size > most * self.plan.full_share:
-            since = (await self._policies_cut()) or 0
-            room = Room(int(size - most * self.plan.full_share), since, day_of(self._now()) - DAY_MS)
-            left = await self.pool.run(partial(first_day_left, room=room))
-            extra = {"bytes": size, "cap_bytes": most}
-            if left is None:
-                log.error("The store is larger than its cap, and no day is old enough to go.", extra=extra)
-                return
-            log.warning("The store is larger than its cap: the oldest calls go.", extra={**extra, "before": left})
+        size = await self.pool.run(bytes_of_tables)
+        if size <= most:
+            self._fitted, self._complained_at = True, None
+            return
+        if self.installation.cap_is_default and not self._fitted:
+            await self._complain(_ASKING, {"bytes": size, "cap_bytes": most})
+            return
+        while size > most * self.plan.full_share and (left := await self._first_day_left(size, most)) is not None:
+            extra = {"bytes": size, "cap_bytes": most, "before": left}
+            log.warning("The store is larger than its cap: the oldest calls go.", extra=extra)
             run = await self.run(cut_before=left)
             size = await self.pool.run(bytes_of_tables)
             extra = {"bytes": size, "cap_bytes": most, "before": left, "rows": run.rows}
             log.warning("The oldest calls of all projects were deleted for the cap's sake.", extra=extra)
 
+    async def _first_day_left(self, size: int, most: int) -> int | None:
+        """Before which instant calls have to go; None where that would not be enough, or is under way."""
+        room = Room(int(size - most * self.plan.full_share), day_of(self._now()) - DAY_MS)
+        days = await self.pool.run(partial(days_to_go, room=room))
+        if not days.are_enough:
+            await self._complain(_USELESS, {"bytes": size, "cap_bytes": most, "bytes_of_old_days": days.bytes})
+            return None
+        hidden = await self.pool.run(partial(read_policies, installation=self.installation))
+        return days.left if (days.left or 0) > (hidden.cut_before or 0) else None
+
+    async def _complain(self, sentence: str, sizes: dict[str, int]) -> None:
+        """Say it loudly, once a day while it lasts."""
+        if self._complained_at is None or self._is_over(self._complained_at):
+            self._complained_at = self._now()
+            log.error(sentence, extra={**sizes, "tables": await self.pool.run(bytes_by_table)})
+
     def _is_over(self, finished_at: int) -> bool:
         """Whether the next run is due, or the clock was put back."""
         since = self._now() - finished_at
         return since < 0 or since >= self.plan.run_seconds * 1000
-
-    async def _policies_cut(self) -> int | None:
-        return (await self.pool.run(partial(read_policies, installation=self.installation))).cut_before
 
     async def _retained(self) -> Retained:
         policies = await self.pool.run(partial(read_policies, installation=self.installation))

@@ -26,15 +26,16 @@ def folder(tmp_path: Path) -> DataFolder:
 
 
 class Product(BaseHTTPRequestHandler):
-    """Answers with what it was asked; `/refused` and `/odd` as their names say."""
+    """Answers with what it was asked; `/refused`, `/odd` and `/bytes` as their names say."""
 
     def do_POST(self) -> None:
         length = int(self.headers["content-length"])
         asked = {"path": self.path, "key": self.headers["authorization"], "body": json.loads(self.rfile.read(length))}
-        content = json.dumps({"error": "not you"} if self.path == "/refused" else asked)
+        content = json.dumps({"error": "not \x1b[31myou"} if self.path == "/refused" else asked)
         self.send_response(403 if self.path == "/refused" else 200)
         self.end_headers()
-        self.wfile.write(b"<html>" if self.path == "/odd" else content.encode())
+        odd = {"/odd": b"<html>", "/bytes": b"\xff\xff\xff\xff\xff"}
+        self.wfile.write(odd.get(self.path, content.encode()))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
@@ -93,10 +94,12 @@ async def test_what_runs_there_and_has_not_said_where_is_told_apart(folder: Data
 
 def test_what_the_product_says_is_passed_on(folder: DataFolder) -> None:
     with product() as url, admin_client(Wanted(url, "k"), {}, folder) as client:
-        with pytest.raises(Failed, match="answered 403: not you"):
+        with pytest.raises(Failed, match="answered 403: not \ufffd\\[31myou"):
             client.request("POST", "/refused", body={})
         with pytest.raises(Failed, match="no JSON"):
             client.request("POST", "/odd", body={})
+        with pytest.raises(Failed, match="no JSON"):
+            client.request("POST", "/bytes", body={})
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://[", "ftp://x", "http://"])

@@ -27,9 +27,10 @@ def test_other_days_are_refused_by_name(text: str) -> None:
 
 
 def test_the_cap_is_half_of_the_disk_unless_it_is_set(tmp_path: Path) -> None:
-    most = installation_of(section(), tmp_path).max_bytes
-    assert most is not None
-    assert most > 10**8
+    default = installation_of(section(), tmp_path)
+    assert default.cap_is_default
+    assert default.max_bytes is not None
+    assert default.max_bytes > 10**8
     assert installation_of(section(MAX_GB="0.5", DAYS="7"), tmp_path) == Installation(7, 500_000_000)
 
 

@@ -4,10 +4,13 @@ import asyncio
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from query_api.aggregates.cache import AggregateCache, CacheLimits, Name
 from query_api.aggregates.flights import Flights
-from query_api.aggregates.partials import Partial
+from query_api.aggregates.groups import first_of, order_of
+from query_api.aggregates.partials import Partial, Widths, partial_from
 from query_api.aggregates.parts import Part, Parts, tables_read
 from query_api.aggregates.spans import Period
 
@@ -47,6 +50,19 @@ def test_a_newer_aggregate_of_a_unit_takes_the_place_of_the_older() -> None:
     cache.put(Name("count", MARCH, b"2"), a_partial())
     assert cache.nbytes == before
     assert cache.get(Name("count", MARCH, b"1")) is None
+
+
+def test_texts_of_clients_count_in_full_against_the_bound() -> None:
+    text = "\U0001f600" * 10_000
+    partial = partial_from([(f"{text}{number}", None, number, 1) for number in range(3)], Widths(3, 1, 0, False))
+    assert partial.nbytes > 3 * len(text.encode())
+    cache = AggregateCache(CacheLimits(max_bytes=2 * partial.nbytes))
+    for month in (MARCH, APRIL):
+        cache.put(Name("users", month, b""), partial)
+    assert cache.get(Name("users", MARCH, b"")) is None
+    empty = AggregateCache()
+    empty.put(Name(text, MARCH, b""), a_partial())
+    assert empty.nbytes > len(text.encode())
 
 
 def test_parts_are_told_apart_by_table_name_content_and_server() -> None:
@@ -124,3 +140,10 @@ async def test_a_failure_reaches_whoever_waits() -> None:
     with pytest.raises(ValueError, match="no"):
         await flights.landed(flights.start(["a"], fail()))
     assert flights.find("a") is None
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.none() | st.sampled_from("abcdefgh")), unique_by=lambda pair: pair[1]))
+def test_the_first_groups_are_those_of_the_whole_order(pairs: list[tuple[int, str | None]]) -> None:
+    whole = sorted(((requests, (key,)) for requests, key in pairs), key=lambda pair: order_of(*pair))
+    for limit in (1, 2, 5, 100):
+        assert first_of([requests for requests, _ in pairs], [(key,) for _, key in pairs], limit) == whole[:limit]

@@ -6,7 +6,8 @@ from typing import cast
 
 import pytest
 
-from ledger.errors import StoreUnavailable
+from ledger.errors import StoreUnavailable, UnknownKey
+from ledger.filtering.reach import Reach
 from ledger.ids import ProjectId
 from ledger.request_log import Bodies, RequestLog
 from query_api.errors import TooExpensive
@@ -33,6 +34,8 @@ class Pages:
     pages: list[Sequence[RequestLog]]
     failure: Exception | None = None
     read: int = 0
+    gone: int = 0
+    reach: Reach | None = None
 
     async def page(self) -> Sequence[RequestLog] | None:
         """The next one."""
@@ -42,6 +45,24 @@ class Pages:
             return None
         self.read += 1
         return self.pages[self.read - 1]
+
+    def missed(self, count: int) -> None:
+        """So many were not sent."""
+        self.gone += count
+
+
+@dataclass(slots=True)
+class Key:
+    """A key that is taken out of force after it was looked at so many times."""
+
+    looks: int = 1000
+
+    async def reach_now(self) -> Reach:
+        """Of one project."""
+        self.looks -= 1
+        if self.looks < 0:
+            raise UnknownKey
+        return Reach(SHOP)
 
 
 @dataclass(slots=True)
@@ -71,9 +92,11 @@ class FakeReader:
         return {key: None for key in keys if key not in gone}
 
 
-def export(walk: Pages, places: Places | None = None) -> AsyncGenerator[bytes, None]:
-    loader = Loader(cast(Reader, FakeReader()), ())
-    return produced(cast(Walk, walk), loader, Ndjson(("id",)), places or Places(), SHOP)
+def export(
+    walk: Pages, places: Places | None = None, key: Key | None = None, loader: Loader | None = None
+) -> AsyncGenerator[bytes, None]:
+    loader = loader or Loader(cast(Reader, FakeReader()), ())
+    return produced(cast(Walk, walk), loader, Ndjson(("id",)), places or Places(), SHOP, (key or Key()).reach_now)
 
 
 async def test_no_page_is_read_before_the_one_before_it_was_taken() -> None:
@@ -113,6 +136,32 @@ async def test_who_stops_taking_gives_the_place_back() -> None:
     await parts.aclose()
     with places.taken(SHOP):
         pass
+
+
+async def test_a_key_that_is_taken_out_of_force_ends_the_export_before_the_next_page() -> None:
+    walk = Pages([rows(1), rows(2), rows(3)])
+    parts = export(walk, key=Key(looks=2))
+    assert await anext(parts)
+    assert await anext(parts)
+    with pytest.raises(UnknownKey):
+        await anext(parts)
+    assert walk.read == 2
+
+
+async def test_a_key_that_is_taken_out_of_force_ends_the_export_before_the_next_bodies() -> None:
+    reader = FakeReader()
+    parts = export(Pages([rows(*range(FIRST_ROWS + 1))]), key=Key(1), loader=Loader(cast(Reader, reader), ("prompt",)))
+    assert await anext(parts)
+    with pytest.raises(UnknownKey):
+        await anext(parts)
+    assert reader.asked == [FIRST_ROWS]
+
+
+async def test_rows_that_were_deleted_since_their_page_was_read_are_told_to_the_walk() -> None:
+    logs = rows(*range(FIRST_ROWS + 5))
+    walk, reader = Pages([logs]), FakeReader(hidden=[logs[0], logs[1], logs[-1]])
+    sent = b"".join([part async for part in export(walk, loader=Loader(cast(Reader, reader), ("prompt",)))])
+    assert (walk.gone, len(sent.splitlines())) == (3, FIRST_ROWS + 2)
 
 
 async def loaded(loader: Loader, logs: Sequence[RequestLog]) -> list[list[Item]]:
