@@ -17,6 +17,7 @@ CLIENTS = 16
 P99_BY_SINGLE_P50 = 10.0
 _OK = 200
 _SHOWN_FAILURES = 20
+ALL = "all kinds together"
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -53,14 +54,20 @@ class Mix:
 
 
 def mixed(mix: Mix, seconds: float) -> list[Kind]:
-    """One client alone for so long, then many at once for as long."""
-    alone = _asked(mix, 1, seconds)
+    """One client alone for so long, then many at once for as long: all kinds together, then each of them."""
+    alone = _with_all(_asked(mix, 1, seconds))
     single = {name: latencies(taken).p50 for name, taken in alone.taken.items() if taken}
-    seen = _asked(mix, CLIENTS, seconds)
+    seen = _with_all(_asked(mix, CLIENTS, seconds))
     return [
         Kind(name, latencies(taken) if taken else None, _failures(name, alone, seen), single.get(name))
         for name, taken in seen.taken.items()
     ]
+
+
+def _with_all(seen: _Seen) -> _Seen:
+    together = [ms for taken in seen.taken.values() for ms in taken]
+    failures = [text for some in seen.failures.values() for text in some]
+    return _Seen({ALL: together, **seen.taken}, {ALL: failures, **seen.failures})
 
 
 def _failures(name: str, *seen: _Seen) -> list[str]:
