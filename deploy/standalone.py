@@ -23,7 +23,7 @@ from deploy.banner import Banner
 from deploy.data_folder import DataFolder
 from deploy.disk_space import DiskSpace, RoomyPublisher, watch_parts
 from deploy.http_server import bind, serve
-from deploy.rebuilding import rebuild_from_log
+from deploy.rebuilding import Expected, rebuild_from_log
 from deploy.retention import installation_of, words
 from deploy.routes import standalone_app
 from deploy.signals import stop_on_signals
@@ -110,7 +110,7 @@ class Making:
     migrations: Callable[[], Sequence[Migration]] = available
     handling: Callable[[Deps], Handle] = _handling
     reading: Callable[[SqliteLog], Source] = lambda bus: bus
-    rebuild: Callable[[SqliteLog, ClickHousePool], Awaitable[object]] = rebuild_from_log
+    rebuild: Callable[[SqliteLog, ClickHousePool, Expected], Awaitable[object]] = rebuild_from_log
 
 
 async def run_standalone(options: StandaloneOptions, say: Callable[[str], None], making: Making | None = None) -> None:
@@ -127,7 +127,7 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
         data.prepare()
         listener = bind(options.host, options.port, or_next=not options.port_is_given)
         async with _stores(data) as (writing, reading), _erasing_pool(data) as erasing:
-            await _agree(bus, writing, making, data)
+            await _agree(bus, writing, making, options)
             first_key = data.first_key()
             token = new_start_token()
             space = DiskSpace(data.root)
@@ -145,15 +145,15 @@ async def run_standalone(options: StandaloneOptions, say: Callable[[str], None],
         await bus.close()
 
 
-async def _agree(bus: SqliteLog, writing: ClickHousePool, making: Making, data: DataFolder) -> None:
+async def _agree(bus: SqliteLog, writing: ClickHousePool, making: Making, options: StandaloneOptions) -> None:
     """Bring the schema up to date, and log and store to one state. Raises `Misconfigured` when that cannot be."""
     try:
         await writing.run(lambda client: drive(migrate(making.migrations()), client))
         await bus.begin_after(await ClickHouseStore(writing).highest_offset(GENERATION))
-        await making.rebuild(bus, writing)
+        await making.rebuild(bus, writing, Expected(installation=options.installation))
     except StoreBroken as error:
         raise Misconfigured(
-            f"The store in {data.store} cannot be read: {error} When a part of it is damaged, move the part's folder,"
+            f"The store in {options.data.store} cannot be read: {error} When a part of it is damaged, move the part's folder,"
             " which is named here, out of the store: what the log still holds of it is stored again at the next start."
             " Otherwise put a backup back."
         ) from error

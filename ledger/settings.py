@@ -100,7 +100,7 @@ class RetentionSection:
     """`LLMLEDGER_RETENTION__…`: what the standalone keeps. A cluster keeps everything until something is set."""
 
     days: int | None = 3650  # until `llmledger retention set` says otherwise; so that what is dated back is kept too
-    max_gb: float | None = None  # of the store's folder (10^9 bytes); None: half of the disk
+    max_gb: float | None = None  # of the tables of calls (10^9 bytes); None: half of the disk
 
 
 PREFIX = "LLMLEDGER_"

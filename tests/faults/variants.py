@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from deploy.data_folder import DataFolder
 from deploy.event_loop import run
+from deploy.rebuilding import Expected
 from deploy.standalone import Making, StandaloneOptions, run_standalone
 from ledger.bus import Delivery, Record, committable
 from ledger.bus.sqlite_log import Retention, SqliteLog
@@ -41,7 +42,7 @@ Handle = Callable[[Sequence[Delivery]], Awaitable[Receipt]]
 _LATE_SECONDS = 20.0
 
 
-async def _nothing(bus: SqliteLog, pool: ClickHousePool) -> None:
+async def _nothing(bus: SqliteLog, pool: ClickHousePool, expected: Expected) -> None:
     """In the place of the comparison at the start."""
 
 

@@ -720,3 +720,22 @@ async def test_a_cut_that_failed_is_completed_before_more_is_cut(place: Place) -
     failing = False
     await retainer.look()
     assert 3 <= len(await days_left(place)) <= 7
+
+
+async def test_where_no_room_can_be_made_either_both_failures_are_told(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fill_days(place, 12)
+    size = await place.pool.run(bytes_of_tables)
+    failures = 0
+
+    def refuse(statement: Any) -> None:
+        nonlocal failures
+        if "cut" in getattr(statement, "keywords", {}):
+            failures += 1
+            raise StoreUnavailable(f"failure {failures}")
+
+    retainer = place.retainer(Told(place.pool, before=refuse), installation=Installation(max_bytes=size * 6 // 10))
+    with pytest.raises(StoreUnavailable, match="failure 1"), caplog.at_level(logging.ERROR):
+        await retainer.look()
+    assert [vars(record)["error"] for record in caplog.records] == ["failure 2"]

@@ -87,12 +87,19 @@ class Retainer:
             try:
                 await self.run()
             except LedgerError:
-                await self._fit_below_cap()  # what fails may be what needs room
+                await self._make_room_all_the_same()
                 raise
         elif self._is_quiet() and (
             due := [of for of in latest.blobs_owed if self._now() >= self._media_due.get(of, 0)]
         ):
             await self._sweep_blobs(latest, due)
+
+    async def _make_room_all_the_same(self) -> None:
+        """After a run that failed, perhaps for want of room; that failure is the one that counts."""
+        try:
+            await self._fit_below_cap()
+        except LedgerError as error:
+            log.error("The store could not be brought below its cap either.", extra={"error": str(error)})
 
     async def _is_doubted(self, latest: Run | None) -> bool:
         """Whether the clock has leapt ahead; noted once, for the doctor and for the next start."""
