@@ -153,8 +153,9 @@ async def _agree(bus: SqliteLog, writing: ClickHousePool, making: Making, option
         await making.rebuild(bus, writing, Expected(installation=options.installation))
     except StoreBroken as error:
         raise Misconfigured(
-            f"The store in {options.data.store} cannot be read: {error} When a part of it is damaged, move the part's folder,"
-            " which is named here, out of the store: what the log still holds of it is stored again at the next start."
+            f"The store in {options.data.store} cannot be read: {error} When a part of it is damaged, move the part's"
+            " folder, which is named here, out of the store: what the log still holds of it is stored again at the next"
+            " start."
             " Otherwise put a backup back."
         ) from error
 

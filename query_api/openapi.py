@@ -76,7 +76,7 @@ def _parameter(name: str, schema: Schema, description: str) -> Parameter:
 LIST_PARAMETERS = (
     _parameter("user_id", _TEXT, "The end user, exactly."),
     _parameter("search", _TEXT, "Text anywhere in prompt, completion or the provider's id, in any letter case."),
-    _parameter("q", _TEXT, "The search language, like model:gpt-4o status:>=400 \"free text\"."),
+    _parameter("q", _TEXT, 'The search language, like model:gpt-4o status:>=400 "free text".'),
     _parameter("filter", _TEXT, "JSON: a group of rules {combinator, rules, not}, or an object of column: value."),
     _parameter("sortBy", _words(*SORTS, default="createdAt"), "Documented form. Unknown values come last."),
     _parameter("sortOrder", _words("asc", "desc", default="desc"), "Documented form, any letter case."),

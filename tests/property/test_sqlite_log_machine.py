@@ -127,13 +127,15 @@ class SqliteLogMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "log"):
             return
-        self._run(self.log.close())
-        self.read_to = self.committed
-        self.log = SqliteLog(self.path)
-        self._assert_unread_is_readable()
-        self._run(self.log.close())
-        self.loop.close()
-        self.folder.cleanup()
+        try:
+            self._run(self.log.close())
+            self.read_to = self.committed
+            self.log = SqliteLog(self.path)
+            self._assert_unread_is_readable()
+            self._run(self.log.close())
+        finally:  # a loop that is left open is found in some other test
+            self.loop.close()
+            self.folder.cleanup()
 
     def _crash(self, spoil: Callable[[Path], object]) -> None:
         """Go on with a copy of the files as they are now; `spoil` changes that of the last writes."""
