@@ -521,7 +521,7 @@ async def test_a_clock_that_leapt_ahead_deletes_nothing_for_a_day(
         place.clock.now += timedelta(hours=23)
         await place.retainer().look()  # of another start
     assert await place.stored(BANK) == kept
-    assert len(caplog.records) == 1
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     place.clock.now += timedelta(hours=1)
     await place.retainer().look()
     assert (await place.stored(BANK))["request_logs"] == []
