@@ -14,9 +14,9 @@ from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
 from ledger.ids import to_int
 from ledger.request_log import RequestLog, RowKey
-from ledger.store.columns import ROW_COLUMNS, TIME, row_from, select_list, time_text
+from ledger.store.columns import ROW_COLUMNS, row_from, select_list
 from query_api.conditions import NOT_DELETED, Conditions, matching
-from query_api.reading import KEY_LIST, KEYS_PER_LOOK_UP, ROW_KEY, Reader
+from query_api.reading import KEY_LIST, Reader, chunks, newest_versions
 
 _ROW_LIST = select_list(ROW_COLUMNS)
 
@@ -72,8 +72,11 @@ async def standing(
     The conditions must not look into bodies.
     """
     found: dict[RowKey, Standing] = {}
-    for start in range(0, len(keys), KEYS_PER_LOOK_UP):
-        statement = _of_keys(keys[start : start + KEYS_PER_LOOK_UP], conditions, reach, order)
+    for chunk in chunks(keys):
+        bound = Bound()
+        matches_now = " AND ".join(matching(conditions, reach, bound)) or "1"
+        columns = f"{_ROW_LIST}, ({matches_now}) AS matches, {order.expression} AS place"
+        statement = newest_versions(columns, "request_logs", chunk, bound)
         for *values, matches, place in await reader.rows(statement):
             row = row_from(values)
             if matches and not row.is_deleted:
@@ -98,26 +101,3 @@ def strictly_before(last: RowKey, reach: Reach, bound: Bound) -> str:
         return f"created_at <= {time} AND (created_at, id) < ({time}, {id_})"
     project = bound.value(last.project, "String")
     return f"created_at <= {time} AND (created_at, id, project) < ({time}, {id_}, {project})"
-
-
-def these_keys(keys: Sequence[RowKey], bound: Bound) -> str:
-    """The condition on rows of these keys. Ids, times and projects are matched apart: others may come along."""
-    times = sorted({key.created_at for key in keys})
-    first, last = (bound.time(ms) for ms in (times[0], times[-1]))
-    moments = bound.value([time_text(ms) for ms in times], f"Array({TIME})")
-    projects = bound.value(sorted({key.project for key in keys}), "Array(String)")
-    ids = bound.value([to_int(key.id) for key in keys], "Array(UInt128)")
-    return (
-        f"project IN {projects} AND created_at >= {first} AND created_at <= {last}"
-        f" AND created_at IN {moments} AND id IN {ids}"
-    )
-
-
-def _of_keys(keys: Sequence[RowKey], conditions: Conditions, reach: Reach, order: Order) -> Statement:
-    bound = Bound()
-    matches = " AND ".join(matching(conditions, reach, bound)) or "1"
-    return bound.statement(
-        f"SELECT {_ROW_LIST}, ({matches}) AS matches, {order.expression} AS place"
-        f" FROM request_logs WHERE {these_keys(keys, bound)}"
-        f" ORDER BY {ROW_KEY}, version DESC LIMIT 1 BY {ROW_KEY}"
-    )

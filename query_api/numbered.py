@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 
 from ledger.clock import Clock
 from ledger.filtering.reach import Reach
-from ledger.ids import ProjectId, RecordId, from_int
+from ledger.ids import ProjectId, RecordId
 from ledger.request_log import RequestLog, RowKey
 from query_api import candidates, listing
 from query_api.candidates import Order, each_once
 from query_api.conditions import looks_into_bodies
 from query_api.newest import MARGIN, MOST_CANDIDATES, newest
 from query_api.parameters import NumberedPage
-from query_api.reading import Reader
+from query_api.reading import Reader, key_of
 from query_api.sorting import SORTS
 
 DEEPEST_OF_CANDIDATES = 200
@@ -63,7 +63,7 @@ async def _first(page: NumberedPage, reach: Reach, reader: Reader, end: int) -> 
 
 async def _candidates(page: NumberedPage, reach: Reach, reader: Reader, order: Order, size: int) -> list[Place]:
     rows = await reader.rows(candidates.in_order(page.conditions, reach, order, size))
-    return [(RowKey(ProjectId(project), created_at, from_int(id_)), place) for project, created_at, id_, place in rows]
+    return [(key_of(values), values[3]) for values in rows]
 
 
 def _sorted(places: Collection[Place], order: Order) -> list[Place]:

@@ -103,13 +103,13 @@ class Reader:
 
     async def keys(self, statement: Statement) -> list[RowKey]:
         """The keys that a statement on `KEY_LIST` finds, in its order."""
-        return [_key(values) for values in await self.rows(statement)]
+        return [key_of(values) for values in await self.rows(statement)]
 
     async def logs(self, keys: Sequence[RowKey]) -> dict[RowKey, RequestLog]:
         """The current light columns of each key that has a row."""
         found: dict[RowKey, RequestLog] = {}
-        for chunk in _chunks(keys):
-            statement = _of_keys(select_list(ROW_COLUMNS), "request_logs", chunk)
+        for chunk in chunks(keys):
+            statement = newest_versions(select_list(ROW_COLUMNS), "request_logs", chunk, Bound())
             found |= {log.key: log for log in map(row_from, await self.rows(statement)) if not log.is_deleted}
         return {key: found[key] for key in keys if key in found}
 
@@ -117,12 +117,13 @@ class Reader:
         """These heavy columns of each key; all of them together stay below `max_answer_bytes`."""
         found: dict[RowKey, Bodies] = {}
         left = self._caps.max_answer_bytes
-        for chunk in _chunks(keys):
-            statement = _of_keys(f"{KEY_LIST}, is_deleted, {', '.join(names)}", "request_bodies", chunk)
+        for chunk in chunks(keys):
+            columns = f"{KEY_LIST}, is_deleted, {', '.join(names)}"
+            statement = newest_versions(columns, "request_bodies", chunk, Bound())
             for project, created_at, id_, is_deleted, *texts in await self.rows(statement, {"max_result_bytes": left}):
                 left -= sum(len(text.encode()) for text in texts if text is not None)
                 if not is_deleted:
-                    found[_key((project, created_at, id_))] = Bodies(**dict(zip(names, texts, strict=True)))
+                    found[key_of((project, created_at, id_))] = Bodies(**dict(zip(names, texts, strict=True)))
             if left <= 0:
                 raise TooExpensive(self._advice(396))
         return found
@@ -142,12 +143,12 @@ _NARROW = (
 )
 
 
-def _of_keys(columns: str, table: str, keys: Sequence[RowKey]) -> Statement:
+def newest_versions(columns: str, table: str, keys: Sequence[RowKey], bound: Bound) -> Statement:
     """The newest version of each of these keys, deleted ones too: of so few rows all versions are quicker than `FINAL`.
 
-    Ids, times and projects are matched apart, so a foreign combination may come along.
+    At most as many keys as one of `chunks` holds. Ids, times and projects are matched apart, so a foreign combination
+    may come along.
     """
-    bound = Bound()
     times = sorted({key.created_at for key in keys})
     projects = bound.value(sorted({key.project for key in keys}), "Array(String)")
     ids = bound.value([to_int(key.id) for key in keys], "Array(UInt128)")
@@ -160,10 +161,12 @@ def _of_keys(columns: str, table: str, keys: Sequence[RowKey]) -> Statement:
     )
 
 
-def _key(values: Sequence[Any]) -> RowKey:
+def key_of(values: Sequence[Any]) -> RowKey:
+    """The key whose `KEY_LIST` was read as the first of these values."""
     project, created_at, id_ = values[:3]
     return RowKey(ProjectId(project), created_at, from_int(id_))
 
 
-def _chunks(keys: Sequence[RowKey]) -> list[Sequence[RowKey]]:
+def chunks(keys: Sequence[RowKey]) -> list[Sequence[RowKey]]:
+    """The keys in portions of which one statement takes each."""
     return [keys[start : start + KEYS_PER_LOOK_UP] for start in range(0, len(keys), KEYS_PER_LOOK_UP)]

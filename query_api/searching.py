@@ -10,11 +10,10 @@ from ledger.filtering.reach import Reach
 from ledger.filtering.statements import Bound, Statement
 from ledger.filtering.texts import BOTH_SIDES, SIDES, found_in, hit
 from ledger.filtering.tree import Group, Words
-from ledger.ids import ProjectId, from_int
 from ledger.request_log import RowKey
-from query_api.candidates import strictly_before, these_keys, ties
+from query_api.candidates import strictly_before, ties
 from query_api.conditions import NOT_DELETED
-from query_api.reading import KEY_LIST, KEYS_PER_LOOK_UP, ROW_KEY, Reader
+from query_api.reading import KEY_LIST, Reader, chunks, key_of, newest_versions
 
 
 def holding(words: Sequence[Words], within: Reach, after: RowKey | None, limit: int) -> Statement:
@@ -37,10 +36,11 @@ Places = Sequence[frozenset[str]]
 async def places(words: Sequence[Words], keys: Sequence[RowKey], reader: Reader) -> Mapping[RowKey, Places]:
     """For each key, in which texts of its newest body each of the words stands."""
     found: dict[RowKey, Places] = {}
-    for start in range(0, len(keys), KEYS_PER_LOOK_UP):
-        for project, created_at, id_, *hits in await reader.rows(_hits(words, keys[start : start + KEYS_PER_LOOK_UP])):
-            key = RowKey(ProjectId(project), created_at, from_int(id_))
-            found[key] = [_sides(hits[2 * number : 2 * number + 2], words[number]) for number in range(len(words))]
+    for chunk in chunks(keys):
+        for values in await reader.rows(_hits(words, chunk)):
+            hits = values[3:]
+            sides = [_sides(hits[2 * number : 2 * number + 2], words[number]) for number in range(len(words))]
+            found[key_of(values)] = sides
     return found
 
 
@@ -60,10 +60,7 @@ def all_words(group: Group | None) -> list[Words]:
 def _hits(words: Sequence[Words], keys: Sequence[RowKey]) -> Statement:
     bound = Bound()
     hits = [hit(column, f"lowerUTF8({bound.value(each.text, 'String')})") for each in words for column in BOTH_SIDES]
-    return bound.statement(
-        f"SELECT {KEY_LIST}, {', '.join(hits)} FROM request_bodies WHERE {these_keys(keys, bound)}"
-        f" ORDER BY {ROW_KEY}, version DESC LIMIT 1 BY {ROW_KEY}"
-    )
+    return newest_versions(f"{KEY_LIST}, {', '.join(hits)}", "request_bodies", keys, bound)
 
 
 def _sides(hits: Sequence[int], words: Words) -> frozenset[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ledger.engine_time import TIME, time_text
 from ledger.filtering.statements import Bound, Statement
 from query_api import spans
+from query_api.aggregates.measures import CREATED
 from query_api.aggregates.questions import Question, rows_in
 from query_api.aggregates.spans import DAY_MS
 from query_api.aggregates.units import Unit
@@ -22,8 +23,6 @@ MOST_INSTANTS = 2000
 
 SHORT_MS = 2 * DAY_MS
 """So little time is deduplicated as quickly."""
-
-_CREATED = "toUnixTimestamp64Milli(created_at)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,7 @@ async def counted(asked: Question, units: Sequence[Unit], reader: Reader) -> Cou
 def _instants(asked: Question, units: Sequence[Unit]) -> Statement:
     bound = Bound()
     return bound.statement(
-        f"SELECT hostName(), {_CREATED} FROM request_logs"
-        f" WHERE {rows_in(asked, units, bound)} LIMIT {MOST_INSTANTS + 1}"
+        f"SELECT hostName(), {CREATED} FROM request_logs WHERE {rows_in(asked, units, bound)} LIMIT {MOST_INSTANTS + 1}"
     )
 
 
@@ -65,7 +63,7 @@ def _standing(asked: Question, instants: Sequence[int]) -> Statement:
     moments = bound.value([time_text(ms) for ms in instants], f"Array({TIME})")
     matches = " AND ".join([NOT_DELETED, asked.rows.also, *matching(asked.rows.conditions, within, bound)])
     return bound.statement(
-        f"SELECT hostName(), {_CREATED}, count() FROM (SELECT created_at, argMax({matches}, version) AS stands_"
+        f"SELECT hostName(), {CREATED}, count() FROM (SELECT created_at, argMax({matches}, version) AS stands_"
         f" FROM request_logs WHERE {within.clause(bound)} AND created_at IN {moments} GROUP BY {ROW_KEY})"
         " WHERE stands_ GROUP BY created_at"
     )

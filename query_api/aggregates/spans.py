@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ledger.clock import from_milliseconds, to_milliseconds
+from query_api.spans import DAY_MS as DAY_MS
 
-DAY_MS = 24 * 3600 * 1000
 _LONGEST_MONTH_MS = 31 * DAY_MS
 
 

@@ -18,6 +18,7 @@ from ledger.filtering.reach import Reach
 from query_api import views
 from query_api.errors import TooBusy, TooExpensive
 from query_api.settings import TailCaps
+from query_api.spans import DAY_MS
 from query_api.tail import events
 from query_api.tail.allowance import Allowance
 from query_api.tail.asking import Asked
@@ -25,7 +26,6 @@ from query_api.tail.positions import Place, Places, Seen, encode, texts
 from query_api.tail.settled import Settlements
 from query_api.tail.windows import LeftOut, New, Window, Windows
 
-DAY_MS = 86_400_000
 """Calls that were accepted longer ago are not looked for, also when they change."""
 
 log = logging.getLogger(__name__)
