@@ -9,8 +9,9 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 from clickhouse_connect.driver import Client
@@ -119,6 +120,15 @@ class RoomyPublisher:
         if shortage and not _deletes(record):
             raise BusUnavailable(f"Not handed over: {shortage}.")
         return await self._publisher.publish(record)
+
+    async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
+        """The same for each of them: where there is no room, only those that delete are handed on."""
+        shortage = self._space.shortage()
+        if not shortage:
+            return await self._publisher.publish_all(records)
+        taken = [_deletes(record) for record in records]
+        outcomes = iter(await self._publisher.publish_all([*compress(records, taken)]))
+        return [next(outcomes) if take else BusUnavailable(f"Not handed over: {shortage}.") for take in taken]
 
     async def broadcast(self, record: Record) -> list[Position]:
         """The same for every partition. Taken also when there is no room: what is broadcast deletes."""

@@ -1,7 +1,7 @@
 """The query service without a socket: opened over a store, asked, closed again. For commands while nothing runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -146,6 +146,10 @@ class _OnDemand:
     async def publish(self, record: Record) -> Position:
         """As the role says; raises `BusUnavailable` when Kafka could not be reached."""
         return await (await self._connected()).publish(record)
+
+    async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
+        """Likewise, several at once."""
+        return await (await self._connected()).publish_all(records)
 
     async def broadcast(self, record: Record) -> list[Position]:
         """Likewise, to every partition."""

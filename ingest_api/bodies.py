@@ -115,15 +115,19 @@ class BodyReader:
         return Body(wire, encoding)
 
     async def judged(self, body: Body, charge: Charge, judge: Callable[[bytes], T], cap: int | None = None) -> T:
-        """What `judge` says of the decoded bytes. It runs in a thread unless the body is small and plain.
+        """What `judge` says of the decoded bytes, made readable. See `decoded`, which it is beside that."""
+        return await self.decoded(body, charge, lambda text: judge(readable(text)), cap)
 
-        Raises `TooLarge`, `Invalid` or `Overloaded` for what cannot be inflated, and what `judge` raises.
+    async def decoded(self, body: Body, charge: Charge, work: Callable[[bytes], T], cap: int | None = None) -> T:
+        """What `work` makes of the decoded bytes. It runs in a thread unless the body is small and plain.
+
+        Raises `TooLarge`, `Invalid` or `Overloaded` for what cannot be inflated, and what `work` raises.
         """
         if body.encoding is None and len(body.wire) <= self.settings.thread_above_bytes:
-            return judge(readable(body.wire))
+            return work(body.wire)
         async with self._gate(body, of_a_stranger=cap is not None):
-            work = asyncio.to_thread(_judge, body, charge, judge, self.settings.max_body_bytes if cap is None else cap)
-            return await _to_its_end(work)
+            most = self.settings.max_body_bytes if cap is None else cap
+            return await _to_its_end(asyncio.to_thread(_worked, body, charge, work, most))
 
     def _gate(self, body: Body, *, of_a_stranger: bool) -> AbstractAsyncContextManager[object]:
         """Large bodies wait for their turn, and those of strangers only for each other. Small ones need not wait."""
@@ -145,8 +149,8 @@ class BodyReader:
         return bytes(buffer)
 
 
-def _judge(body: Body, charge: Charge, judge: Callable[[bytes], T], cap: int) -> T:
-    return judge(readable(inflate(body.wire, body.encoding, cap, max_ratio=MAX_RATIO, count=charge.add)))
+def _worked(body: Body, charge: Charge, work: Callable[[bytes], T], cap: int) -> T:
+    return work(inflate(body.wire, body.encoding, cap, max_ratio=MAX_RATIO, count=charge.add))
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:

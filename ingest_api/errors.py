@@ -14,6 +14,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from ingest_api import auth
+from ingest_api.batches.problems import NotAllConfirmed, problem_of
 from ingest_api.routes import Family, family_of
 from ledger.counted_log import CountedLog
 from ledger.errors import (
@@ -43,6 +44,10 @@ class SenderGone(LedgerError):
     """The sender went away before its body was complete."""
 
 
+class MayNotWrite(MissingScope):
+    """The API key may not write: it needs the scope ingest."""
+
+
 class InvalidFields(Invalid):
     """Some fields of the body are not what they must be."""
 
@@ -57,6 +62,7 @@ STATUSES: dict[type[Exception], int] = {
     Invalid: 400,
     RecursionError: 400,
     SenderGone: 400,
+    MayNotWrite: 403,
     Refused: 401,
     NotFound: 404,
     TooSlow: 408,
@@ -97,7 +103,7 @@ def error_handler(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception]
         if status == 405 and family is Family.LOG_ENTRIES:
             error = _before_405(request, keys) or error
             status = status_of(error)
-        elif status == 405:
+        elif status == 405 and family is not Family.BATCHES:
             status = 404
         if status >= 500:
             _note(error, family, status, not_confirmed)
@@ -172,6 +178,12 @@ def _log_entry_body(status: int, error: Exception, _: Request[Any, Any, Any]) ->
     return {"error": _text(error)}
 
 
+def _batch_body(status: int, error: Exception, _: Request[Any, Any, Any]) -> dict[str, Any]:
+    if isinstance(error, NotAllConfirmed):
+        return {"results": error.results}
+    return {"error": problem_of(status, error)}
+
+
 def _text(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "The JSON is nested too deeply."
@@ -182,4 +194,5 @@ _SHAPES = {
     Family.OPENPIPE: _openpipe_body,
     Family.PEZZO: _pezzo_body,
     Family.LOG_ENTRIES: _log_entry_body,
+    Family.BATCHES: _batch_body,
 }

@@ -3,15 +3,17 @@
 A 2xx follows only on the position that `accept_…` returns: the record is durable then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from ingest_api.bodies import Body
 from ingest_api.health import BusHealth
 from ledger import report
 from ledger.bus import Position, Publisher, Record
 from ledger.clock import Clock, to_milliseconds
-from ledger.errors import BusUnavailable, Invalid
+from ledger.errors import BusUnavailable, Invalid, LedgerError
 from ledger.failpoints import failpoint
 from ledger.ids import EventId, RecordId, keyed_id, plain_id
 from ledger.instants import created_at
@@ -28,16 +30,18 @@ class BadIdempotencyKey(Invalid):
 def idempotency_key_of(headers: Mapping[bytes, bytes]) -> str | None:
     """The request's own name for its event, trimmed; None when it has none. Raises `BadIdempotencyKey`."""
     raw = headers.get(b"idempotency-key")
-    if raw is None:
-        return None
-    key = raw.decode("latin-1").strip()
+    return None if raw is None else idempotency_key(raw.decode("latin-1"))
+
+
+def idempotency_key(text: str) -> str:
+    """The text as the name of an event, trimmed. Raises `BadIdempotencyKey`."""
+    key = text.strip()
     if not 1 <= len(key) <= LONGEST_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
         raise BadIdempotencyKey
     return key
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """One request that may be accepted: who sent what."""
 
     principal: Principal
@@ -45,8 +49,14 @@ class Submission:
     idempotency_key: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Stamped(msgspec.Struct, frozen=True):
+    """An event whose identity and times are decided; it waits to be made durable."""
+
+    record_id: RecordId
+    record: Record
+
+
+class Receipt(msgspec.Struct, frozen=True):
     """An accepted event: its record and its place on the bus."""
 
     record_id: RecordId
@@ -70,24 +80,47 @@ class Intake:
 
     async def accept_report(self, submission: Submission, kind: Kind, requested_at_ms: int | None) -> Receipt:
         """Make the report durable as a new record. Raises `BusUnavailable` when that was not confirmed."""
+        return await self._publish(self.stamped_report(submission, kind, requested_at_ms))
+
+    async def accept_update(self, submission: Submission, kind: Kind, record_id: RecordId) -> Receipt:
+        """Make the update of that record durable. Raises `BusUnavailable` when that was not confirmed."""
+        return await self._publish(self.stamped_update(submission, kind, record_id))
+
+    def stamped_report(self, submission: Submission, kind: Kind, requested_at_ms: int | None) -> Stamped:
+        """The report as a new record, not yet durable."""
         accepted_at = to_milliseconds(self.clock())
         created = created_at(requested_at_ms, accepted_at)
         secret = self.keys.id_secret(submission.principal.project)
         key = submission.idempotency_key
         record_id = plain_id(created, secret) if key is None else keyed_id(key, secret)
-        return await self._publish(submission, kind, record_id, EventId(record_id), (accepted_at, created))
+        return self._stamped(submission, kind, record_id, EventId(record_id), (accepted_at, created))
 
-    async def accept_update(self, submission: Submission, kind: Kind, record_id: RecordId) -> Receipt:
-        """Make the update of that record durable. Raises `BusUnavailable` when that was not confirmed."""
+    def stamped_update(self, submission: Submission, kind: Kind, record_id: RecordId) -> Stamped:
+        """The update of that record as an event of its own, not yet durable."""
         accepted_at = to_milliseconds(self.clock())
         secret = self.keys.id_secret(submission.principal.project)
         key = submission.idempotency_key
         event_id = plain_id(accepted_at, secret) if key is None else keyed_id(f"update:{key}", secret)
-        return await self._publish(submission, kind, record_id, EventId(event_id), (accepted_at, accepted_at))
+        return self._stamped(submission, kind, record_id, EventId(event_id), (accepted_at, accepted_at))
 
-    async def _publish(
+    async def publish_all(self, stamped: Sequence[Stamped]) -> list[Receipt | LedgerError]:
+        """Make each of them durable: a receipt, or why that was not confirmed, for each in its place."""
+        failpoint("A1")
+        outcomes = await self.publisher.publish_all([each.record for each in stamped])
+        failpoint("A3")
+        return [self._outcome(each, outcome) for each, outcome in zip(stamped, outcomes, strict=True)]
+
+    def _outcome(self, stamped: Stamped, outcome: Position | LedgerError) -> Receipt | LedgerError:
+        if isinstance(outcome, Position):
+            self.bus_health.confirmed()
+            return Receipt(stamped.record_id, outcome)
+        if isinstance(outcome, BusUnavailable):
+            self.bus_health.refused()
+        return outcome
+
+    def _stamped(
         self, submission: Submission, kind: Kind, record_id: RecordId, event_id: EventId, times: tuple[int, int]
-    ) -> Receipt:
+    ) -> Stamped:
         project = submission.principal.project
         envelope = Envelope(
             version=report.VERSION,
@@ -101,16 +134,17 @@ class Intake:
             idempotency_key=submission.idempotency_key,
             content_encoding=submission.body.encoding,
         )
-        record = Record(report.bus_key(project, record_id), report.encode(envelope), submission.body.wire)
-        return Receipt(record_id, await self._confirmed(record))
+        return Stamped(
+            record_id, Record(report.bus_key(project, record_id), report.encode(envelope), submission.body.wire)
+        )
 
-    async def _confirmed(self, record: Record) -> Position:
+    async def _publish(self, stamped: Stamped) -> Receipt:
         failpoint("A1")
         try:
-            position = await self.publisher.publish(record)
+            position = await self.publisher.publish(stamped.record)
         except BusUnavailable:
             self.bus_health.refused()
             raise
         self.bus_health.confirmed()
         failpoint("A3")
-        return position
+        return Receipt(stamped.record_id, position)

@@ -11,6 +11,7 @@ class Family(StrEnum):
     OPENPIPE = "openpipe"
     PEZZO = "pezzo"
     LOG_ENTRIES = "log_entries"
+    BATCHES = "batches"  # ours: whoever sends one knows no other API
 
 
 def _openpipe(path: str) -> list[str]:
@@ -29,16 +30,17 @@ PEZZO_RETRIEVE = _other("cache/v1/request/retrieve")
 PEZZO_SAVE = _other("cache/v1/request/save")
 LOG_INSERT = _other("logs/insert")
 LOG_UPDATE = _other("logs/update")
+BATCH = ["/api/v1/reports"]
 
 _OPENPIPE_PATHS = (*REPORT, *REPORT_ANTHROPIC, *CHECK_CACHE)
 _PEZZO_PATHS = (*PEZZO_REPORT, *PEZZO_RETRIEVE, *PEZZO_SAVE)
 _LOG_ENTRY_PATHS = (*LOG_INSERT, *LOG_UPDATE)
 
-PATHS = frozenset((*_OPENPIPE_PATHS, *_PEZZO_PATHS, *_LOG_ENTRY_PATHS))
+PATHS = frozenset((*_OPENPIPE_PATHS, *_PEZZO_PATHS, *_LOG_ENTRY_PATHS, *BATCH))
 """The paths whose every method this service answers, if only to refuse it."""
 
 ROUTES: list[tuple[str, str]] = [
-    *(("POST", path) for path in (*_OPENPIPE_PATHS, *_PEZZO_PATHS, *_LOG_ENTRY_PATHS)),
+    *(("POST", path) for path in (*_OPENPIPE_PATHS, *_PEZZO_PATHS, *_LOG_ENTRY_PATHS, *BATCH)),
     *(("HEAD", path) for path in _OPENPIPE_PATHS),
 ]
 """(method, path) of every endpoint, without trailing slash; OPTIONS is answered 204 on any path."""
@@ -53,4 +55,6 @@ def family_of(path: str) -> Family:
         return Family.PEZZO
     if closed.startswith("/api/logs/") or closed in {"/logs/insert/", "/logs/update/"}:
         return Family.LOG_ENTRIES
+    if closed == "/api/v1/reports/":
+        return Family.BATCHES
     return Family.OPENPIPE

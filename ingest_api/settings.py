@@ -13,6 +13,8 @@ class IngestSettings:
     keys: KeysSection
     server: ServerSection = field(default_factory=ServerSection)
     max_body_bytes: int = MAX_BODY_BYTES  # as it arrives, and once more after inflating
+    max_batch_bytes: int = 2 * MAX_BODY_BYTES  # of a batch in the same way; each of its items may have max_body_bytes
+    max_batch_items: int = 1000
     max_unauthenticated_body_bytes: int = 1024 * 1024  # a longer one is not read before the key is known
     max_buffered_bytes: int = 8 * MAX_BODY_BYTES  # of all requests under way; beyond it: 503
     body_grace_seconds: float = 10.0  # a body may take this long, and longer while it comes fast enough

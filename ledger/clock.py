@@ -14,12 +14,13 @@ def system_clock() -> datetime:
 
 def to_milliseconds(at: datetime) -> int:
     """Whole milliseconds since 1970 of an aware instant, rounded down."""
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(ms: int) -> datetime:
     """The aware instant, in UTC, that many milliseconds after 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + ms * _MILLISECOND
+    return _EPOCH + ms * _MILLISECOND
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

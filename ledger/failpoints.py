@@ -19,6 +19,7 @@ VARIABLE = "LLMLEDGER_FAILPOINTS"
 WINDOWS: Mapping[str, str] = {
     "A0": "ingest: the body is read",
     "A1": "ingest: before the record is handed to the bus",
+    "A1.claim": "ingest: a large body is kept in the blob store, its record is not on the bus",
     "A2": "ingest: handed to the bus, not acknowledged",
     "A3": "ingest: acknowledged, before the response",
     "B0": "worker: a record was read",

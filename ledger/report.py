@@ -15,6 +15,9 @@ from ledger.ids import EventId, ProjectId, RecordId
 VERSION = 2
 """Of the envelopes that this program writes. 2 brought the deletions: a program of version 1 waits at one."""
 
+CLAIM_VERSION = 3
+"""Of an envelope that names a claim. Version 2 knew no claims and cannot read the form of one, so it waits here."""
+
 FIRST_VERSION = 1
 
 
@@ -40,6 +43,13 @@ class Kind(StrEnum):
         return self in (Kind.RECORD_DELETE, Kind.SCOPE_DELETE)
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """Where a body is that was too large for the bus."""
+
+    name: str  # in the blob store
+    size: int  # bytes
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What acceptance decided about one event; nothing after it may decide these again."""
 
@@ -55,7 +65,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     price_version: str
     idempotency_key: str | None = None
     content_encoding: str | None = None  # of the body: gzip, zstd or None
-    blob: str | None = None  # where the body is when it was too large for the bus
+    blob: Claim | str | None = None  # where the body is, when it is not in the record; a bare name was never written
 
 
 _encoder = msgspec.json.Encoder()

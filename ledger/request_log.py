@@ -1,11 +1,14 @@
 """RequestLog: the normalised, priced fact. One field per column of the store; None is unknown, never 0 or "".
 
 Money is whole pico-USD (10**-12 USD); times are milliseconds since 1970 in UTC; counts of tokens are inclusive (what
-was read from a cache is part of the input, reasoning is part of the output).
+was read from a cache is part of the input, reasoning is part of the output). Rows are msgspec structs since one is made for
+every report: a frozen dataclass of so many fields takes ten times as long to make and to change (5 to 9 us).
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from ledger.bus import Position
 from ledger.ids import ProjectId, RecordId
@@ -30,8 +33,7 @@ class RowKey:
     id: RecordId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bodies:
+class Bodies(msgspec.Struct, frozen=True, kw_only=True):
     """The heavy columns of a row: read for one page or one request only."""
 
     prompt: str | None = None
@@ -45,8 +47,7 @@ class Bodies:
     response_headers: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLog:
+class RequestLog(msgspec.Struct, frozen=True, kw_only=True):
     """One LLM call as it is stored."""
 
     # identity and place on the bus
@@ -115,6 +116,11 @@ class RequestLog:
     def key(self) -> RowKey:
         """The identity of this row."""
         return RowKey(self.project, self.created_at, self.id)
+
+
+def version_of(highest: Position, events: int) -> int:
+    """Generation (8 bits), highest offset (40), number of events (16): grows whenever an event is added."""
+    return highest.generation << 56 | highest.offset << 16 | min(events, 0xFFFF)
 
 
 PREVIEW_CHARACTERS = 200

@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 """The largest report that is accepted, counted after inflating."""
 
 MAX_MESSAGE_BYTES = 36 * 1024 * 1024
-"""The largest record on the bus: a body of the largest size, its envelope and the protocol's own bytes."""
+"""The largest record that may stand on the bus: a body of the largest size, its envelope and the protocol's bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class KafkaSection:
     replication_factor: int = 1
     generation: int = 1  # raised when the topic is made anew with another number of partitions
     deadline_seconds: float = 5.0  # a publish that is not confirmed by then is answered 503
+    max_record_bytes: int = 900_000  # of a record that goes through the brokers; the body of a larger one goes beside
     session_seconds: float = 45.0  # a worker that is silent for so long loses its partitions to the others
     stuck_seconds: float = 600.0  # a worker that has got nothing from Kafka for so long, though there is more, ends
     security_protocol: str = "PLAINTEXT"  # or SSL, SASL_PLAINTEXT, SASL_SSL
@@ -109,6 +110,7 @@ S = TypeVar("S")
 
 _LEAST = {
     "LLMLEDGER_SERVER__PORT": 0,  # any free one
+    "LLMLEDGER_KAFKA__MAX_RECORD_BYTES": 128 * 1024,  # an envelope and a deletion's filter have to fit
     "LLMLEDGER_KAFKA__SESSION_SECONDS": 1,  # brokers refuse less than 6, unless told otherwise
 }
 _MOST = 2**40

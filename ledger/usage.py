@@ -4,13 +4,12 @@
 (cache, reasoning, audio, image, video) is already in its total and is never added to it again.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 INT64_MAX = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """The counts of one call. Each is a non-negative integer that fits an Int64, or None when it was not reported."""
 
     input_tokens: int | None = None

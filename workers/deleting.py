@@ -19,7 +19,8 @@ from ledger.report import Kind
 from ledger.request_log import RowKey
 from ledger.store import DataRefused, RequestLogStore, StoreOverstrained
 from workers.decoding import RejectCode, Rejected
-from workers.folding import Chunk, Price, fold
+from workers.deriving import Price
+from workers.folding import Chunk, fold
 from workers.normalising import ScopeDeletion
 from workers.retrying import RetryPolicy, retrying
 from workers.writing import Lease, stepping, write

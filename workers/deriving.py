@@ -4,8 +4,11 @@ A row's derived columns depend on its other columns and its payloads alone, so t
 and come out the same as if the record had been reported like that.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from ledger.request_log import Bodies, RequestLog, preview
 from ledger.usage import Usage
@@ -13,14 +16,17 @@ from workers.metadata import first_of
 from workers.payloads import Call, Reply, decoded, read_call, read_reply
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(msgspec.Struct, frozen=True):
     """A row that is complete but for its cost, and what only pricing needs."""
 
     row: RequestLog
     usage: Usage | None
     service_tier: str | None  # the reply's, else the request's
     speed: str | None  # likewise
+
+
+Price = Callable[[Derived], RequestLog]
+"""Gives the row with its cost, or with the reason why it has none."""
 
 
 def derive(row: RequestLog, call: Call, reply: Reply) -> Derived:

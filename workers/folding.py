@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+import msgspec
+
 from ledger.bus import Position
 from ledger.deletion import Deletion, Scope
 from ledger.ids import ProjectId, created_at_ms_of, is_keyed
 from ledger.patch import EMPTY, KeyEntry, Patch
-from ledger.request_log import RequestLog, RowKey
+from ledger.request_log import RequestLog, RowKey, version_of
 from ledger.store import Identity, RequestLogStore
 from workers.decoding import Accepted, Rejected
-from workers.deriving import Derived
+from workers.deriving import Price
 from workers.media import Blob
 from workers.normalising import Normalised, Update
 from workers.patches import PatchesOfARecord, acceptance, reused
@@ -27,8 +29,6 @@ from workers.updating import apply, blobs_of, merge, needs_bodies, user_in
 
 Stored = TypeVar("Stored", KeyEntry, Patch)
 Event = TypeVar("Event", Normalised, Update)
-
-Price = Callable[[Derived], RequestLog]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,6 @@ class Fold:
     rows: list[FoldedRow] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     users_then: dict[RowKey, str | None] = field(default_factory=dict)  # of rows that are newer than `Chunk.until`
-
-
-def version_of(highest: Position, events: int) -> int:
-    """Generation (8 bits), highest offset (40), number of events (16): grows whenever an event is added."""
-    return highest.generation << 56 | highest.offset << 16 | min(events, 0xFFFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +210,7 @@ def _noted(patch: Patch, found: int) -> Deletion:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What an id's updates are applied to: its stored row, or its report of this chunk, not yet priced."""
+    """What an id's updates are applied to: its stored row, or that of its report in this chunk."""
 
     row: RequestLog
     report: Normalised | None = None
@@ -229,7 +224,7 @@ async def _fold_rows(
     price: Price,
     folded: Fold,
 ) -> None:
-    bases = {report.event.identity: _Base(report.derived.row, report) for report in reports}
+    bases = {report.event.identity: _Base(report.row, report) for report in reports}
     wanted = [identity for identity in carried if identity not in bases]
     bases |= {(row.project, row.id): _Base(row) for row in await _stored_rows(wanted, known, store)}
     bases |= {identity: base for identity in wanted if identity not in bases and (base := known.grave(identity))}
@@ -247,7 +242,7 @@ async def _fold_rows(
 
 
 def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded: Fold) -> RequestLog | None:
-    """The row to write, if any; of a deleted record nothing is priced and no blob is kept."""
+    """The row to write, if any; of a deleted record nothing is priced again and no blob is kept."""
     if known.is_deleted(identity):
         patches = known.patches[identity]
         dead = tombstone(base.row.key, patches)
@@ -257,10 +252,9 @@ def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded
         return None
     patches = known.patches_of(identity)
     merged = merge(patches)
-    row = price(base.report.derived) if base.report else base.row
     for blob in (*(base.report.blobs if base.report else ()), *blobs_of(merged)):
         folded.blobs[identity[0], blob.sha256] = blob
-    return _positioned(apply(row, merged, price), base.row.position, patches)
+    return _positioned(apply(base.row, merged, price), base.row.position, patches)
 
 
 def _without(patches: Sequence[Patch], base: RequestLog, known: _Known, price: Price) -> RequestLog:
@@ -289,7 +283,8 @@ async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: Request
 def _positioned(row: RequestLog, base: Position, patches: Sequence[Patch]) -> RequestLog:
     highest = max([base, *(patch.position for patch in patches)], key=acceptance)
     # Taking a patch out of force changes the row too, so it counts like an event.
-    return replace(row, position=highest, version=version_of(highest, 1 + sum(1 + patch.voidings for patch in patches)))
+    version = version_of(highest, 1 + sum(1 + patch.voidings for patch in patches))
+    return msgspec.structs.replace(row, position=highest, version=version)
 
 
 def by_id(items: Sequence[Stored]) -> dict[Identity, list[Stored]]:

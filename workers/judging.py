@@ -185,7 +185,7 @@ def _by_user(late: _Late, records: Mapping[Identity, _Record]) -> Mapping[tuple[
             found[identity[0], user].add(identity)
 
     for report in late.reports:
-        add(report.event.identity, report.derived.row.user_id)
+        add(report.event.identity, report.row.user_id)
     for update in late.updates:
         add(update.event.identity, user_in(merge([update.patch])))
     for identity, record in records.items():

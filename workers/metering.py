@@ -6,8 +6,9 @@ usage is marked. Nothing is estimated: what was not reported is None.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ledger.usage import Usage
 from workers import dialects_of_usage as dialects

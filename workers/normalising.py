@@ -1,4 +1,4 @@
-"""Dialects of usage, model and time → one RequestLog, not yet priced."""
+"""Dialects of usage, model and time → one RequestLog, priced: the row as it is when no update of it is known."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from ledger.dialects import cut, text_of
 from ledger.errors import Invalid
 from ledger.patch import EMPTY, Patch
 from ledger.report import Kind
-from ledger.request_log import Bodies, RequestLog
+from ledger.request_log import Bodies, RequestLog, version_of
 from workers import log_entries, openpipe, pezzo
 from workers.decoding import Accepted, RejectCode, Rejected
-from workers.deriving import Derived, derive, grouped, is_error
+from workers.deriving import Price, derive, grouped, is_error
 from workers.facts import Facts
 from workers.media import Blob, hashes_of, media_json
 from workers.updating import check_fields
@@ -29,10 +29,10 @@ DIALECTS: Mapping[Kind, Callable[[Accepted], Facts]] = {
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """A report as a row that only lacks its cost, and the blobs that the row names."""
+    """A report as its complete row, as long as no other event of it is known, and the blobs that the row names."""
 
     event: Accepted
-    derived: Derived
+    row: RequestLog
     blobs: tuple[Blob, ...] = ()
 
 
@@ -52,8 +52,11 @@ class ScopeDeletion:
     deletion: Deletion
 
 
-def normalise(event: Accepted) -> Normalised | Update | ScopeDeletion | Rejected:
-    """The report as a row, or the change as a patch. Rejected is what the API would have refused."""
+def normalise(event: Accepted, price: Price) -> Normalised | Update | ScopeDeletion | Rejected:
+    """The report as a row, or the change as a patch. Rejected is what the API would have refused.
+
+    Raises only what `price` raises: `UnknownPriceVersion`.
+    """
     try:
         match event.envelope.kind:
             case Kind.LOG_UPDATE:
@@ -63,16 +66,16 @@ def normalise(event: Accepted) -> Normalised | Update | ScopeDeletion | Rejected
             case Kind.SCOPE_DELETE:
                 return _scope_deletion(event)
             case _:
-                return _report(event)
+                return _report(event, price)
     except Invalid as error:
         return Rejected(event.delivery, RejectCode.BODY_INVALID, type(error).__name__, type(error).__name__)
 
 
-def _report(event: Accepted) -> Normalised:
+def _report(event: Accepted, price: Price) -> Normalised:
     facts = DIALECTS[event.envelope.kind](event)
     row = grouped(_row(event, facts), facts.environment)
     blobs = tuple(item.blob for item in facts.media if item.blob)
-    return Normalised(event, derive(row, facts.call, facts.reply), blobs)
+    return Normalised(event, price(derive(row, facts.call, facts.reply)), blobs)
 
 
 def _update(event: Accepted) -> Update:
@@ -119,6 +122,7 @@ def _row(event: Accepted, facts: Facts) -> RequestLog:
         project=envelope.project,
         created_at=envelope.created_at,
         id=envelope.record_id,
+        version=version_of(event.position, 1),
         position=event.position,
         source=facts.source,
         ingested_at=envelope.accepted_at,

@@ -1,9 +1,9 @@
 """One batch from top to bottom. Start reading here.
 
-bytes → Accepted | Rejected → RequestLog, not yet priced (`prepare`: decode, normalise) → priced and folded with all
-earlier events of its id (`fold`) → written (`write`) → settled → Receipt. What cannot become a row goes to the dead
-letters. A deletion by user or filter ends what is folded together: it is judged once all before it is written. Only the
-receipt's offsets are committed, by the driver that called: progress is proof of the write.
+bytes → Accepted | Rejected → RequestLog (`prepare`: decode, normalise, price) → folded with all earlier events of its
+id (`fold`) → written (`write`) → settled → Receipt. What cannot become a row goes to the dead letters. A deletion by
+user or filter ends what is folded together: it is judged once all before it is written. Only the receipt's offsets are
+committed, by the driver that called: progress is proof of the write.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from ledger.failpoints import failpoint
 from ledger.store import RequestLogStore
 from workers.decoding import Rejected
 from workers.deleting import STEP, Parts, delete_scope
-from workers.folding import Chunk, Fold, Price, fold
+from workers.deriving import Price
+from workers.folding import Chunk, Fold, fold
 from workers.judging import judge_late
 from workers.normalising import Normalised, Update
 from workers.preparing import Prepared, prepare
@@ -53,7 +54,8 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
     stored = quarantined = 0
     rest = batch
     while rest:
-        prepared = await asyncio.to_thread(prepare, rest)  # a hostile body keeps a core busy, not the event loop
+        # In a thread: a hostile body keeps a core busy, not the event loop.
+        prepared = await asyncio.to_thread(prepare, rest, deps.price)
         deps.on_prepared()
         part, rest = rest[: prepared.count], rest[prepared.count :]
         receipt = await _store(deps, part, prepared, still_ours)

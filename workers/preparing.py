@@ -1,4 +1,4 @@
-"""The part of the journey that is only computing: bytes → what they are → a row that lacks its cost and its fold.
+"""The part of the journey that is only computing: bytes → what they are → a priced row that lacks only its fold.
 
 It may run in a thread. It takes as many deliveries as fit in memory once they are inflated, in their order: a batch of
 small compressed bodies may be large inside.
@@ -10,6 +10,7 @@ from typing import assert_never
 
 from ledger.bus import Delivery
 from workers.decoding import Accepted, Rejected, decode
+from workers.deriving import Price
 from workers.normalising import Normalised, ScopeDeletion, Update, normalise
 
 MAX_DECODED_BYTES = 128 * 1024 * 1024
@@ -27,12 +28,15 @@ class Prepared:
     scope: ScopeDeletion | None = None  # judged on what the events before it have made
 
 
-def prepare(batch: Sequence[Delivery]) -> Prepared:
-    """As many deliveries from the start of the batch as fit; at least one. Raises `UnknownVersion` only."""
+def prepare(batch: Sequence[Delivery], price: Price) -> Prepared:
+    """As many deliveries from the start of the batch as fit; at least one.
+
+    Raises only what makes the whole worker wait for a later program: `UnknownVersion` and `UnknownPriceVersion`.
+    """
     prepared = Prepared()
     for outcome in _that_fit(batch):
         prepared.count += 1
-        match outcome if isinstance(outcome, Rejected) else normalise(outcome):
+        match outcome if isinstance(outcome, Rejected) else normalise(outcome, price):
             case Normalised() as report:
                 prepared.reports.append(report)
             case Update() as update:

@@ -1,7 +1,9 @@
 """Derived row → priced row, by the price version that acceptance stamped on the event."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from ledger.clock import from_milliseconds
 from ledger.prices.book import PriceBook

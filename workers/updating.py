@@ -1,9 +1,10 @@
 """One effective update of a record: merge the patches' fields, apply them to a row. Applying twice changes nothing."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger.dialects import cut, text_of, value_of
 from ledger.dialects.log_entries import SIDES, Fields, cost_pico_usd, duration_ms

@@ -1,4 +1,7 @@
-"""The blob store: where media of logged calls are kept, per project, by the hash of their content."""
+"""The blob store: where media of logged calls are kept, per project, by the hash of their content.
+
+And claims: bodies too large for the bus, each under a name of its own, from before their record is on the bus.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -38,3 +41,33 @@ class ErasableBlobs(Protocol):
 
     async def delete(self, project: ProjectId, sha256: str) -> None:
         """Gone on return, after a power cut too; deleting what is not there is harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClaim:
+    """A claim that is there, and when it was written (milliseconds since 1970, by the storage's clock)."""
+
+    name: str
+    written_at: int
+
+
+@runtime_checkable
+class Claims(Protocol):
+    """Keeps bodies under `claims/…`, for whoever hands them over and reads them back."""
+
+    async def put_claim(self, name: str, body: bytes) -> None:
+        """Stored on return, also after a power cut. Raises `Unavailable` when the storage did not take it."""
+
+    async def claim(self, name: str) -> bytes | None:
+        """The body, or None when there is none of that name. Raises `Unavailable`."""
+
+
+@runtime_checkable
+class SweepableClaims(Protocol):
+    """The same storage, for whoever sweeps. Raises `Unavailable` when the storage does not answer."""
+
+    def claims(self) -> AsyncIterator[Sequence[StoredClaim]]:
+        """All claims of all projects, a few hundred at a time, in no order."""
+
+    async def delete_claim(self, name: str) -> None:
+        """Gone on return; deleting what is not there is harmless."""

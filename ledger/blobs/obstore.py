@@ -1,84 +1,125 @@
 """The blob store over obstore: a folder, S3, GCS or Azure, chosen by the URL's scheme.
 
 obstore's folder does not fsync. What a row names must survive a power cut as the row does, so the folder's files and
-their directories are synced here before `put` returns.
+their directories are synced here before `put` returns. A bucket that is not there is an outage, not an empty bucket:
+whoever asks for a blob must not take it for lost.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from ledger.blobs import StoredBlob
+from ledger.blobs import StoredBlob, StoredClaim
 from ledger.clock import to_milliseconds
 from ledger.errors import Unavailable
 from ledger.ids import ProjectId
 
 LISTED_AT_A_TIME = 500
+CLAIMS = "claims"
+
+_NETWORK = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "http", "https")
+_RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}  # by then whoever asked is told, and tries again
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")  # as S3, Azure and GCS put it
 
 
 class ObstoreBlobs:
-    """`BlobStore` and `ErasableBlobs` at a URL: `file:///folder`, `s3://bucket/prefix`, `gs://…`, `az://…`."""
+    """`BlobStore`, `ErasableBlobs` and claims at a URL: `file:///folder`, `s3://bucket/prefix`, `gs://…`, `az://…`.
 
-    def __init__(self, url: str) -> None:
-        self._folder = Path(unquote(urlsplit(url).path)) if urlsplit(url).scheme == "file" else None
-        self._store: ObjectStore = LocalStore(self._folder, mkdir=True) if self._folder else from_url(url)
+    Where a bucket is and who may use it are what its cloud's own tools read from the environment (`AWS_…`,
+    `GOOGLE_…`, `AZURE_…`); `options` of obstore's `from_url` replace that.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        scheme, path = urlsplit(url).scheme, urlsplit(url).path
+        self._folder = Path(unquote(path)) if scheme == "file" else None
+        patience: dict[str, Any] = {"retry_config": _RETRIES} if scheme in _NETWORK else {}
+        self._store: ObjectStore = (
+            LocalStore(self._folder, mkdir=True) if self._folder else from_url(url, **{**patience, **(options or {})})
+        )
 
     async def put(self, project: ProjectId, sha256: str, data: bytes) -> None:
         """Stored on return. Raises `Unavailable` when the storage does not answer."""
-        path = path_of(project, sha256)
-        try:
-            await obstore.put_async(self._store, path, data)
-        except BaseError as error:
-            raise Unavailable(f"The blob store did not take a blob: {type(error).__name__}.") from error
-        if self._folder:
-            await asyncio.to_thread(_sync, self._folder, self._folder / path)
+        await self._put(path_of(project, sha256), data)
 
     async def get(self, project: ProjectId, sha256: str) -> bytes | None:
         """The content, or None when this project has none of that hash. Raises `Unavailable`."""
-        try:
-            found = await obstore.get_async(self._store, path_of(project, sha256))
-            return bytes(await found.bytes_async())
-        except FileNotFoundError:
-            return None
-        except BaseError as error:
-            raise Unavailable(f"The blob store did not give a blob: {type(error).__name__}.") from error
+        return await self._get(path_of(project, sha256))
 
     async def stored(self, project: ProjectId) -> AsyncIterator[Sequence[StoredBlob]]:
         """Everything that the project has, a few hundred at a time. Raises `Unavailable`."""
-        prefix = path_of(project, "")
-        try:
-            async for part in obstore.list(self._store, prefix, chunk_size=LISTED_AT_A_TIME):
-                yield [
-                    StoredBlob(item["path"].rpartition("/")[2], to_milliseconds(item["last_modified"])) for item in part
-                ]
-        except BaseError as error:
-            raise Unavailable(f"The blob store did not list its blobs: {type(error).__name__}.") from error
+        async for part in self._listed(path_of(project, "")):
+            yield [StoredBlob(path.rpartition("/")[2], written_at) for path, written_at in part]
 
     async def written_at(self, project: ProjectId, sha256: str) -> int | None:
         """When it was written last, in milliseconds since 1970; None when there is none. Raises `Unavailable`."""
         try:
-            found = await obstore.head_async(self._store, path_of(project, sha256))
+            with _said("find a blob"):
+                found = await obstore.head_async(self._store, path_of(project, sha256))
         except FileNotFoundError:
             return None
-        except BaseError as error:
-            raise Unavailable(f"The blob store did not find a blob: {type(error).__name__}.") from error
         return to_milliseconds(found["last_modified"])
 
     async def delete(self, project: ProjectId, sha256: str) -> None:
         """Gone on return. Raises `Unavailable` when the storage does not answer."""
-        path = path_of(project, sha256)
+        await self._delete(path_of(project, sha256))
+
+    async def put_claim(self, name: str, body: bytes) -> None:
+        """Stored on return. Raises `Unavailable` when the storage does not answer."""
+        await self._put(name, body)
+
+    async def claim(self, name: str) -> bytes | None:
+        """The body, or None when there is none of that name. Raises `Unavailable`."""
+        return await self._get(name)
+
+    async def claims(self) -> AsyncIterator[Sequence[StoredClaim]]:
+        """All claims, a few hundred at a time. Raises `Unavailable`."""
+        async for part in self._listed(CLAIMS):
+            yield [StoredClaim(path, written_at) for path, written_at in part]
+
+    async def delete_claim(self, name: str) -> None:
+        """Gone on return. Raises `Unavailable` when the storage does not answer."""
+        await self._delete(name)
+
+    async def _put(self, path: str, data: bytes) -> None:
         try:
-            await obstore.delete_async(self._store, path)
+            with _said("take a blob"):  # in one request: parts of an upload that was cut short would stay in the bucket
+                await obstore.put_async(self._store, path, data, use_multipart=False)
+        except FileNotFoundError as error:
+            raise Unavailable("The blob store did not take a blob: it has no place for it.") from error
+        if self._folder:
+            await asyncio.to_thread(_sync, self._folder, self._folder / path)
+
+    async def _get(self, path: str) -> bytes | None:
+        try:
+            with _said("give a blob"):
+                found = await obstore.get_async(self._store, path)
+                return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            return None
+
+    async def _listed(self, prefix: str) -> AsyncIterator[list[tuple[str, int]]]:
+        try:
+            with _said("list its blobs"):
+                async for part in obstore.list(self._store, prefix, chunk_size=LISTED_AT_A_TIME):
+                    yield [(item["path"], to_milliseconds(item["last_modified"])) for item in part]
         except FileNotFoundError:
             return
-        except BaseError as error:
-            raise Unavailable(f"The blob store did not delete a blob: {type(error).__name__}.") from error
+
+    async def _delete(self, path: str) -> None:
+        try:
+            with _said("delete a blob"):
+                await obstore.delete_async(self._store, path)
+        except FileNotFoundError:
+            return
         if self._folder:
             await asyncio.to_thread(_sync, self._folder, (self._folder / path).parent)
 
@@ -86,6 +127,19 @@ class ObstoreBlobs:
 def path_of(project: ProjectId, sha256: str) -> str:
     """Where a project's blob is. The project is written in hex: it may hold any character."""
     return f"media/{project.encode().hex()}/{sha256}"
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """What goes wrong in the storage is `Unavailable`, but for what is just not there (`FileNotFoundError`)."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if any(sign in str(error) for sign in _NO_BUCKET):
+            raise Unavailable(f"The blob store did not {what}: there is no such bucket.") from error
+        raise
+    except BaseError as error:
+        raise Unavailable(f"The blob store did not {what}: {type(error).__name__}.") from error
 
 
 def _sync(root: Path, file: Path) -> None:

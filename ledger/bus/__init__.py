@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from ledger.errors import LedgerError
+
 _POSITION_TEXT = re.compile(r"(\d{1,3})-(\d{1,5})-(\d{1,13})", re.ASCII)
 
 
@@ -61,6 +63,8 @@ class Delivery:
     headers: tuple[tuple[str, bytes], ...] = ()  # further headers, kept for the dead letters
     replayed_at: Position | None = None  # where it was read, when it was put on the bus again
     replays: int = 0  # how often that was done
+    claimed: bytes | None = None
+    """The body that the envelope's claim names, fetched for this reading; no part of the record."""
 
     @property
     def read_at(self) -> Position:
@@ -79,6 +83,13 @@ class Publisher(Protocol):
         """Return once the record is durable. Raises `BusUnavailable` when that was not confirmed in time.
 
         The record may be on the bus all the same, unless the error's text says that it was not handed over.
+        """
+
+    async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
+        """Return once each record's fate is known: its place, or what `publish` would have raised, in their order.
+
+        Records of one key are read in the order in which they stand here. One that fails harms no other one. Raises
+        only what is no `LedgerError`: a mistake of ours.
         """
 
     async def broadcast(self, record: Record) -> list[Position]:

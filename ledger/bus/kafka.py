@@ -8,7 +8,7 @@ one record tries each partition that failed before the others follow, see `kafka
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from ledger.bus.kafka_lanes import NOT_HANDED_OVER, LanePlan
 from ledger.bus.kafka_producers import open_producer
 from ledger.bus.kafka_records import partition_of, wire_size
 from ledger.bus.kafka_session import Session
-from ledger.errors import BusUnavailable, TooLarge
+from ledger.errors import BusUnavailable, LedgerError, TooLarge
 from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 
 _RETRY_SECONDS = 0.5
@@ -77,13 +77,21 @@ class KafkaPublisher:
     async def publish(self, record: Record) -> Position:
         """Return once all in-sync replicas have the record. Raises `TooLarge`, or `BusUnavailable` at the deadline."""
         size = wire_size(record)
-        if size > MAX_MESSAGE_BYTES:
-            raise TooLarge(f"The record has {size} bytes, the bus takes {MAX_MESSAGE_BYTES}.")
+        if size > self._section.max_record_bytes:
+            raise TooLarge(f"The record has {size} bytes, the bus takes {self._section.max_record_bytes}.")
         if self._session is None or self.held_bytes + size > self._max_held_bytes:
             raise BusUnavailable(NOT_HANDED_OVER)
         chosen = record.partition
         partition = partition_of(record.key, self._section.partitions) if chosen is None else chosen
         return await self._through_circuit(self._session, partition, record, size)
+
+    async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
+        """Return once each record's fate is known; raises for none of them."""
+        outcomes = await asyncio.gather(*map(self.publish, records), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, LedgerError):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Position | LedgerError)]
 
     async def broadcast(self, record: Record) -> list[Position]:
         """Return once every partition has the record. Raises as `publish` does; some may have it all the same."""

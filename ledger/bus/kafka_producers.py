@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from ledger.bus.kafka_connection import connection, require_codecs
 from ledger.bus.kafka_topics import require_partitions
-from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+from ledger.settings import KafkaSection
 
 _BATCH_BYTES = (
     1024 * 1024
@@ -47,8 +47,8 @@ def _make(section: KafkaSection) -> AIOKafkaProducer:
         enable_idempotence=True,
         compression_type="lz4",
         linger_ms=0,  # the lanes group records; waiting here would add nothing but delay
-        max_batch_size=_BATCH_BYTES,
-        max_request_size=MAX_MESSAGE_BYTES,
+        max_batch_size=min(_BATCH_BYTES, section.max_record_bytes),
+        max_request_size=section.max_record_bytes,
         request_timeout_ms=_REQUEST_MS,
         retry_backoff_ms=100,
         metadata_max_age_ms=60_000,

@@ -15,10 +15,13 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from ledger.bus.kafka_connection import connection
 from ledger.errors import BusUnavailable, Misconfigured
-from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+from ledger.settings import KafkaSection
 
 RETENTION_DAYS = 7
 """How long an outage of the store may last before accepted reports are lost."""
+
+_BROKER_DEFAULT_BYTES = 1_048_588
+_BATCH_MARGIN_BYTES = 64 * 1024  # what compression may add where there is nothing to compress
 
 _RETRY_SECONDS = 0.5
 _COMPLAIN_SECONDS = 10.0
@@ -111,7 +114,7 @@ def _configuration(section: KafkaSection) -> dict[str, str]:
     return {
         "cleanup.policy": "delete",
         "compression.type": "producer",
-        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        "max.message.bytes": str(max(_BROKER_DEFAULT_BYTES, section.max_record_bytes + _BATCH_MARGIN_BYTES)),
         "retention.ms": str(RETENTION_DAYS * 24 * 60 * 60 * 1000),
         "retention.bytes": "-1",
         "min.insync.replicas": str(max(1, section.replication_factor - 1)),  # one broker may be away

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ledger.bus import Delivery, Position, Record
 from ledger.bus.replays import delivery_at
-from ledger.errors import BusUnavailable
+from ledger.errors import BusUnavailable, LedgerError
 
 
 @dataclass(slots=True)
@@ -31,6 +31,16 @@ class MemoryBus:
         self.records.append(record)
         self._arrived.set()
         return Position(self.generation, 0, len(self.records) - 1)
+
+    async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
+        """Append one after the other."""
+        return [await self._outcome(record) for record in records]
+
+    async def _outcome(self, record: Record) -> Position | LedgerError:
+        try:
+            return await self.publish(record)
+        except LedgerError as error:
+            return error
 
     async def broadcast(self, record: Record) -> list[Position]:
         """Append the record to the one partition. Raises `BusUnavailable` while away."""

@@ -28,7 +28,7 @@ from ledger.bus.group_commit import GroupCommit
 from ledger.bus.replays import delivery_at
 from ledger.bus.sqlite_errors import sorted_by_remedy
 from ledger.bus.sqlite_opening import lock, open_reader, open_writer, resume_at
-from ledger.errors import BusBroken, BusUnavailable, Misconfigured
+from ledger.errors import BusBroken, BusUnavailable, LedgerError, Misconfigured
 from ledger.failpoints import failpoint
 
 T = TypeVar("T")
@@ -89,6 +89,14 @@ class SqliteLog:
         if self._closed:
             raise BusUnavailable("Not handed over, retry.")
         return await self._appending.submit(record)
+
+    async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
+        """Return once each record's fate is known; raises for none of them."""
+        outcomes = await asyncio.gather(*map(self.publish, records), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, LedgerError):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Position | LedgerError)]
 
     async def broadcast(self, record: Record) -> list[Position]:
         """The same: there is one partition."""

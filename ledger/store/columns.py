@@ -1,10 +1,12 @@
 """RequestLog ↔ the store's columns: names, types, order, and the value of each.
 
 Times travel as whole milliseconds, ids as 128-bit numbers. In a text column that is not Nullable, '' stands for None.
+A column takes its values of all items at once: a call of ours per value cost more than the client's whole encoding.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from ledger.bus import Position
@@ -19,13 +21,16 @@ from ledger.request_log import Bodies, CostStatus, RequestLog
 LABEL = "LowCardinality(String)"
 
 
+Values = Callable[[Sequence[Any]], list[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: how it is declared and where its value comes from."""
+    """One column: how it is declared and where its values come from, of many items at once."""
 
     name: str
     type: str
-    value: Callable[[Any], Any]
+    values: Values
 
     @property
     def selected(self) -> str:
@@ -39,22 +44,38 @@ class Column:
         return self.name
 
 
+def _all(path: str) -> Values:
+    """What stands at this path of attributes."""
+    get = attrgetter(path)
+    return lambda items: list(map(get, items))
+
+
 def _plain(name: str, type_: str) -> Column:
-    return Column(name, type_, lambda row: getattr(row, name))
+    return Column(name, type_, _all(name))
 
 
 def _text(name: str, type_: str = "String") -> Column:
-    return Column(name, type_, lambda row: getattr(row, name) or "")
+    get = attrgetter(name)
+    return Column(name, type_, lambda items: [value or "" for value in map(get, items)])
 
 
 def _count(name: str) -> Column:
     return _plain(name, "Nullable(Int64)")
 
 
+def _id(name: str) -> Column:
+    get = attrgetter(name)
+    return Column(name, "UInt128", lambda items: [to_int(id_) for id_ in map(get, items)])
+
+
+def _of_metadata(at: int) -> Values:
+    return lambda items: [[pair[at] for pair in item.metadata] for item in items]
+
+
 _IDENTITY = (
     _plain("project", LABEL),
     _plain("created_at", TIME),
-    Column("id", "UInt128", lambda row: to_int(row.id)),
+    _id("id"),
     _plain("version", "UInt64"),
     _plain("is_deleted", "UInt8"),
 )
@@ -84,8 +105,8 @@ ROW_COLUMNS = (
     _text("trace_id"),
     _text("environment", LABEL),
     _plain("description", "Nullable(String)"),
-    Column("metadata_keys", f"Array({LABEL})", lambda row: [name for name, _ in row.metadata]),
-    Column("metadata_values", "Array(String)", lambda row: [value for _, value in row.metadata]),
+    Column("metadata_keys", f"Array({LABEL})", _of_metadata(0)),
+    Column("metadata_values", "Array(String)", _of_metadata(1)),
     _count("input_tokens"),
     _count("output_tokens"),
     _count("total_tokens"),
@@ -99,7 +120,7 @@ ROW_COLUMNS = (
     _count("cost_provided"),
     _count("cost_computed"),
     _count("cost"),
-    Column("cost_status", "Enum8('provided' = 1, 'computed' = 2, 'unpriced' = 3)", lambda row: row.cost_status.value),
+    Column("cost_status", "Enum8('provided' = 1, 'computed' = 2, 'unpriced' = 3)", _all("cost_status.value")),
     _text("cost_reason", LABEL),
     _plain("price_version", LABEL),
     _text("http_url"),
@@ -107,33 +128,33 @@ ROW_COLUMNS = (
     _text("http_ip"),
     _plain("prompt_preview", "Nullable(String)"),
     _plain("completion_preview", "Nullable(String)"),
-    Column("media_hashes", "Array(String)", lambda row: list(row.media_hashes)),
-    Column("bus_generation", "UInt8", lambda row: row.position.generation),
-    Column("bus_partition", "UInt16", lambda row: row.position.partition),
-    Column("bus_offset", "UInt64", lambda row: row.position.offset),
+    _plain("media_hashes", "Array(String)"),
+    Column("bus_generation", "UInt8", _all("position.generation")),
+    Column("bus_partition", "UInt16", _all("position.partition")),
+    Column("bus_offset", "UInt64", _all("position.offset")),
 )
 
-BODY_NAMES = tuple(field.name for field in fields(Bodies))
+BODY_NAMES = Bodies.__struct_fields__
 
 
 def _body(name: str) -> Column:
-    return Column(name, "Nullable(String)", lambda row: getattr(row.bodies, name))
+    return Column(name, "Nullable(String)", _all(f"bodies.{name}"))
 
 
 BODY_COLUMNS = (*_IDENTITY, *(_body(name) for name in BODY_NAMES))
 
 _POSITION = (
-    Column("generation", "UInt8", lambda of: of.position.generation),
-    Column("offset", "UInt64", lambda of: of.position.offset),
-    Column("partition", "UInt16", lambda of: of.position.partition),
+    Column("generation", "UInt8", _all("position.generation")),
+    Column("offset", "UInt64", _all("position.offset")),
+    Column("partition", "UInt16", _all("position.partition")),
 )
 
 PATCH_COLUMNS = (
     _plain("project", LABEL),
-    Column("id", "UInt128", lambda patch: to_int(patch.id)),
+    _id("id"),
     *_POSITION,
-    Column("event_id", "UInt128", lambda patch: to_int(patch.event_id)),
-    Column("kind", LABEL, lambda patch: patch.kind.value),
+    _id("event_id"),
+    Column("kind", LABEL, _all("kind.value")),
     _plain("accepted_at", TIME),
     _plain("price_version", LABEL),
     _plain("body_hash", "String"),
@@ -143,15 +164,15 @@ PATCH_COLUMNS = (
 
 DELETION_COLUMNS = (
     _plain("project", LABEL),
-    Column("event_id", "UInt128", lambda deletion: to_int(deletion.event_id)),
+    _id("event_id"),
     *_POSITION,
-    Column("scope", LABEL, lambda deletion: deletion.scope.value),
+    Column("scope", LABEL, _all("scope.value")),
     _plain("what", "String"),
     _plain("accepted_at", TIME),
     _plain("found", "UInt64"),
     _plain("applied", "UInt8"),
     _plain("partitions", "UInt16"),
-    Column("version", "UInt64", lambda deletion: deletion.applied << 32 | deletion.found),
+    Column("version", "UInt64", lambda deletions: [item.applied << 32 | item.found for item in deletions]),
 )
 
 PROGRESS_COLUMNS = (
@@ -162,7 +183,7 @@ PROGRESS_COLUMNS = (
 
 KEY_COLUMNS = (
     _plain("project", LABEL),
-    Column("id", "UInt128", lambda entry: to_int(entry.id)),
+    _id("id"),
     *_POSITION,
     _plain("created_at", TIME),
     _plain("body_hash", "String"),
@@ -176,7 +197,7 @@ def select_list(columns: Sequence[Column]) -> str:
 
 def column_values(columns: Sequence[Column], items: Sequence[Any]) -> list[list[Any]]:
     """The values of all items, one list per column."""
-    return [[column.value(item) for item in items] for column in columns]
+    return [column.values(items) for column in columns]
 
 
 _TEXT_OR_NONE = {column.name for column in ROW_COLUMNS if column.type in {"String", LABEL}} - {

@@ -1,4 +1,7 @@
-"""Runs the parts one after the other, each in processes of its own, and prints one table."""
+"""Runs the parts one after the other, each in processes of its own, and prints one table.
+
+Exit code 0 however slow it was; 1 when an answer was wrong, a report lost or doubled, or a part did not get to its end.
+"""
 
 import argparse
 import os
@@ -6,66 +9,71 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from tests.bench.figures import Figure, table
-from tests.bench.ingest import IngestPlan
-from tests.bench.ingest import measured as ingest
+from tests.bench.figures import Figure, summary, table
 from tests.bench.load import tool
 from tests.bench.machine import facts
+from tests.bench.part import PARTS, WITH_KAFKA
+from tests.bench.plan import Plan
 from tests.support.kafka_broker import NoBroker, start_broker
 
-PARTS = ("ingest", "worker", "listing")
-_PART_SECONDS = 180.0
+_PART_SECONDS = 900.0
 _CAUTION = """\
 Single runs are noisy, most of all on a machine that has other work: figures vary by half from run to run. Read the
 ratios, each measured beside its limit, and the CPU time per item: both say more than the figures per second."""
 
 
-def main(options: argparse.Namespace) -> None:
-    """Measure, print, and keep the figures as JSON where that is asked for."""
-    parts = options.only or PARTS
-    started = time.monotonic()
+@dataclass(slots=True)
+class _Run:
+    """What the parts have found so far."""
+
+    options: argparse.Namespace
+    folder: Path
+    figures: list[Figure] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # parts that did not get to their end; stderr tells why
+    took: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self.failed) or any(figure.wrong for figure in self.figures)
+
+    def measure(self, part: str, kafka: str | None) -> None:
+        """Run the part; what it found is kept, and so is that it failed."""
+        _note(f"{part} …")
+        started = time.monotonic()
+        command = [sys.executable, "-m", "tests.bench.part", part]
+        plan = msgspec.json.encode(_plan(self.options, self.folder / part, kafka))
+        ended = subprocess.run(command, input=plan, stdout=subprocess.PIPE, timeout=_PART_SECONDS, check=False)
+        self.took[part] = time.monotonic() - started
+        if ended.returncode:
+            self.failed.append(part)
+        else:
+            self.figures += msgspec.json.decode(ended.stdout, type=list[Figure])
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure, print, and keep the figures as JSON where that is asked for. The exit code."""
+    parts = options.only or list(PARTS)
     with tempfile.TemporaryDirectory(prefix="llmledger-bench-", dir=options.folder) as name:
-        folder = Path(name)
-        known = {**facts(folder), "load": tool(), "bodies": f"{options.body_bytes} bytes"}
-        with _kafka(wanted=options.kafka and bool({"ingest", "worker"} & set(parts))) as servers:
-            figures = [figure for part in parts for figure in _measured(part, options, folder, servers)]
-    known["run"] = f"{time.monotonic() - started:.0f} s"
+        run = _Run(options, Path(name))
+        known = {**facts(run.folder), "load": tool(), "bodies": f"{options.body_bytes} bytes"}
+        with _kafka(wanted=options.kafka and bool(WITH_KAFKA & set(parts))) as servers:
+            for part in parts:
+                run.measure(part, servers)
+    known["run"] = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in run.took.items())
     _say("\n".join(f"{name + ':':10}{value}" for name, value in known.items()))
-    _say(f"\n{table(figures)}\n\n{_CAUTION}")
+    _say(f"\n{table(run.figures)}\n\n{summary(run.figures)}\n\n{_CAUTION}")
+    for part in run.failed:
+        _say(f"FAILED: {part} did not get to its end; the reason is above.")
     if options.json:
-        options.json.write_bytes(msgspec.json.encode({"facts": known, "figures": [_plain(one) for one in figures]}))
-
-
-def _measured(part: str, options: argparse.Namespace, folder: Path, servers: str | None) -> list[Figure]:
-    _note(f"{part} …")
-    if part == "ingest":
-        plan = IngestPlan(options.seconds, options.rounds, options.body_bytes)
-        figures = [ingest("SQLite log", folder / "ingest-log", plan)]
-        return [*figures, ingest("Kafka", folder / "ingest-kafka", plan, servers)] if servers else figures
-    arguments = {
-        "worker": [
-            "--rows",
-            options.rows,
-            "--body-bytes",
-            options.body_bytes,
-            *(["--kafka", servers] if servers else []),
-        ],
-        "listing": ["--rows", options.listed, "--requests", options.requests, "--seconds", options.listing_seconds],
-    }
-    return _in_a_process(f"tests.bench.{part}", folder / part, list(map(str, arguments[part])))
-
-
-def _in_a_process(module: str, folder: Path, arguments: Sequence[str]) -> list[Figure]:
-    """The embedded engine wants a process of its own, and leaves nothing behind in this one."""
-    command = [sys.executable, "-m", module, str(folder), *arguments]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, timeout=_PART_SECONDS, check=True)
-    return msgspec.json.decode(ended.stdout, type=list[Figure])
+        options.json.write_bytes(msgspec.json.encode({"facts": known, "figures": [_plain(one) for one in run.figures]}))
+    return int(run.is_wrong)
 
 
 @contextmanager
@@ -86,8 +94,13 @@ def _kafka(*, wanted: bool) -> Iterator[str | None]:
         broker.remove()
 
 
+def _plan(options: argparse.Namespace, folder: Path, kafka: str | None) -> Plan:
+    known = {name: value for name, value in vars(options).items() if name in Plan.__struct_fields__}
+    return Plan(**{**known, "folder": str(folder), "kafka": kafka})
+
+
 def _plain(figure: Figure) -> dict[str, object]:
-    return {**msgspec.structs.asdict(figure), "ratio": figure.ratio}
+    return {**msgspec.structs.asdict(figure), "ratio": figure.ratio, "verdict": figure.verdict}
 
 
 def _say(text: str) -> None:
@@ -102,18 +115,22 @@ def _note(text: str) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=PARTS, help="measure this part; may be repeated")
-    parser.add_argument("--no-kafka", dest="kafka", action="store_false", help="the SQLite log only")
+    parser.add_argument("--no-kafka", dest="kafka", action="store_false", help="what needs no broker only")
     parser.add_argument("--body-bytes", type=int, default=3000, help="of a report (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="per endpoint and round (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=2, help="of each endpoint (default %(default)s)")
-    parser.add_argument("--rows", type=int, default=20_000, help="through the worker (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="per endpoint and round (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="of each endpoint and worker (default %(default)s)")
+    parser.add_argument("--rows", type=int, default=40_000, help="through each worker (default %(default)s)")
+    parser.add_argument("--stored", type=int, default=1_000_000, help="rows that are there already (%(default)s)")
+    parser.add_argument("--e2e-seconds", type=float, default=60.0, help="of load end to end (default %(default)s)")
+    parser.add_argument("--e2e-rate", type=int, default=0, help="reports/s end to end (default: all that it takes)")
+    parser.add_argument("--fresh-seconds", type=float, default=20.0, help="of steady load (default %(default)s)")
     parser.add_argument("--listed", type=int, default=1_000_000, help="stored calls to list (default %(default)s)")
     parser.add_argument("--requests", type=int, default=200, help="for each page (default %(default)s)")
-    parser.add_argument("--listing-seconds", type=float, default=15.0, help="for each page and side, at most")
+    parser.add_argument("--listing-seconds", type=float, default=5.0, help="for each page and side, at most")
     parser.add_argument("--folder", type=Path, help="where to keep what is measured: the disk matters")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main(_options())
+    sys.exit(main(_options()))

@@ -1,128 +1,114 @@
-"""Accepted reports per second, on each bus, beside an endpoint of the same app that only reads the body."""
+"""Accepted reports per second, on each bus, beside an endpoint of the same app that only reads the body.
 
-import http.client
-import json
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+The log with many records in it is measured beside an empty one: nothing on this path may grow with what is stored.
+"""
+
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-from tests.bench.bodies import report_body
-from tests.bench.figures import Figure
-from tests.bench.ingest_server import CONSTANT_PATH, CPU_PATH, REPORT_PATH
-from tests.bench.load import Endpoint, steady_load
+from ledger.bus.sqlite_log import SqliteLog
+from tests.bench.bodies import anthropic_body, entry_body, pezzo_body, record, report_body
+from tests.bench.figures import Figure, Target
+from tests.bench.ingest_server import CONSTANT_PATH, REPORT_PATH
+from tests.bench.ingest_service import LogFile, Track, in_turns, running_service
+from tests.bench.plan import Plan
 
-CONNECTIONS = 64
-_WARM_UP_SECONDS = 1.0
-_READY_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class IngestPlan:
-    """How long and how large."""
-
-    seconds: float  # per endpoint and round
-    rounds: int
-    body_bytes: int
+_CONSTANT = "the same app, an endpoint that reads the body and answers a constant"
+_OTHERS = (
+    ("report-anthropic", "/api/v1/report-anthropic", anthropic_body),
+    ("Pezzo report", "/api/reporting/v2/request", pezzo_body),
+    ("log insert", "/api/logs/insert", entry_body),
+)
+_COPIED_BYTES = 1000  # of a record that is copied into the log
 
 
 @dataclass(frozen=True, slots=True)
-class _Server:
-    url: str
-    key: str
-
-    def endpoint(self, path: str, body: bytes) -> Endpoint:
-        headers = (("Authorization", f"Bearer {self.key}"), ("Content-Type", "application/json"))
-        return Endpoint(f"{self.url}{path}", "POST", headers, body)
-
-    def cpu_seconds(self) -> float:
-        return float(json.loads(self._ask("GET", CPU_PATH, b"")[1])["seconds"])
-
-    def accepts(self, body: bytes) -> bool:
-        return self._ask("POST", REPORT_PATH, body)[0] == http.client.OK
-
-    def _ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
-        try:
-            connection.request(method, path, body, {"Authorization": f"Bearer {self.key}"})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+class _Aims:
+    rate: Target
+    cpu: Target | None
 
 
-@dataclass(slots=True)
-class _Sum:
-    requests: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        return self.requests / self.seconds
-
-    @property
-    def cpu_us(self) -> float:
-        return 1e6 * self.cpu_seconds / self.requests
+_KAFKA_AIMS = _Aims(Target(at_least=0.75), Target(at_most=1.4))
+_LOG_AIMS = _Aims(Target(at_least=0.70), None)
+_OTHER_AIMS = _Aims(Target(at_least=0.65), None)
 
 
-def measured(name: str, folder: Path, plan: IngestPlan, kafka_servers: str | None = None) -> Figure:
-    """Both endpoints in turns, so that what else the machine does falls on both."""
-    body = report_body(plan.body_bytes)
-    sums = {REPORT_PATH: _Sum(), CONSTANT_PATH: _Sum()}
-    with _running(folder, kafka_servers) as server:
-        _await_bus(server, body)
-        for path in sums:
-            steady_load(server.endpoint(path, body), connections=CONNECTIONS, seconds=_WARM_UP_SECONDS)
-        for _ in range(plan.rounds):
-            for path, total in sums.items():
-                _add_one_round(server, server.endpoint(path, body), plan.seconds, total)
-    ours, limit = sums[REPORT_PATH], sums[CONSTANT_PATH]
-    return Figure(
-        name=f"ingest, {name}: reports accepted",
+def measured(plan: Plan) -> list[Figure]:
+    """Every endpoint over Kafka, where there is one, and the report over the SQLite log."""
+    home = plan.home()
+    figures = _on_a_bus("Kafka", home / "kafka", plan, _KAFKA_AIMS) if plan.kafka else []
+    figures += _over_a_log(home, plan)
+    if not plan.kafka:
+        figures += _on_a_bus("SQLite log", home / "others", plan, _LOG_AIMS)[1:]
+    return figures
+
+
+def _on_a_bus(name: str, folder: Path, plan: Plan, aims: _Aims) -> list[Figure]:
+    """Each family's endpoint beside the constant one, which gets a body of its own size."""
+    with running_service(folder, plan.kafka) as service:
+        constant = Track(service, CONSTANT_PATH, report_body(plan.body_bytes))
+        report = Track(service, REPORT_PATH, report_body(plan.body_bytes))
+        others = [Track(service, path, body(plan.body_bytes)) for _, path, body in _OTHERS]
+        in_turns([report, constant, *others], plan)
+    figures = _figures(f"ingest, {name}: report", report, constant, aims)
+    for (kind, _, _), track in zip(_OTHERS, others, strict=True):
+        figures += _figures(f"ingest, {name}: {kind}", track, constant, _OTHER_AIMS)
+    return figures
+
+
+def _over_a_log(home: Path, plan: Plan) -> list[Figure]:
+    name = "ingest, SQLite log: report"
+    log = LogFile(home / "filled.sqlite")
+    asyncio.run(_begin(log))
+    log.copy_up_to(plan.stored)
+    with running_service(home / "empty") as empty, running_service(home / "filled", log=log) as filled:
+        report = Track(empty, REPORT_PATH, report_body(plan.body_bytes))
+        constant = Track(empty, CONSTANT_PATH, report_body(plan.body_bytes))
+        after_many = Track(filled, REPORT_PATH, report_body(plan.body_bytes))
+        in_turns([report, constant, after_many], plan)
+    grown = Figure(
+        name=f"{name}, {plan.stored:,} records on the log",
+        unit="1/s",
+        ours=after_many.rate,
+        limit_name="the same with an empty log",
+        limit=report.rate,
+        count=after_many.count,
+        seconds=after_many.seconds,
+        cpu_us=after_many.cpu_us,
+        limit_cpu_us=report.cpu_us,
+    )
+    return [*_figures(name, report, constant, _LOG_AIMS), grown]
+
+
+async def _begin(file: LogFile) -> None:
+    log = SqliteLog(file.path)
+    await log.publish(record(0, _COPIED_BYTES))
+    await log.close()
+
+
+def _figures(name: str, ours: Track, limit: Track, aims: _Aims) -> list[Figure]:
+    rate = Figure(
+        name=f"{name}, accepted",
         unit="1/s",
         ours=ours.rate,
-        limit_name="the same app, an endpoint that reads the body and answers a constant",
+        limit_name=_CONSTANT,
         limit=limit.rate,
-        count=ours.requests,
+        count=ours.count,
         seconds=ours.seconds,
         cpu_us=ours.cpu_us,
         limit_cpu_us=limit.cpu_us,
+        target=aims.rate,
     )
-
-
-def _add_one_round(server: _Server, endpoint: Endpoint, seconds: float, total: _Sum) -> None:
-    cpu = server.cpu_seconds()
-    outcome = steady_load(endpoint, connections=CONNECTIONS, seconds=seconds)
-    total.cpu_seconds += server.cpu_seconds() - cpu
-    total.requests += outcome.requests
-    total.seconds += outcome.seconds
-
-
-@contextmanager
-def _running(folder: Path, kafka_servers: str | None) -> Iterator[_Server]:
-    folder.mkdir()
-    kafka = ["--kafka", kafka_servers, f"bench-{uuid4().hex[:12]}"] if kafka_servers else []
-    command = [sys.executable, "-m", "tests.bench.ingest_server", str(folder), *kafka]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            said = json.loads(process.stdout.readline())
-            yield _Server(said["url"], said["key"])
-        finally:
-            process.terminate()
-
-
-def _await_bus(server: _Server, body: bytes) -> None:
-    """Return once a report is accepted: the listener is bound before the service answers, and before Kafka is there."""
-    give_up_at = time.monotonic() + _READY_SECONDS
-    while not server.accepts(body):
-        if time.monotonic() > give_up_at:
-            raise TimeoutError("The service accepts nothing.")
-        time.sleep(0.1)
+    if aims.cpu is None:
+        return [rate]
+    cpu = Figure(
+        name=f"{name}, CPU per request",
+        unit="us",
+        ours=ours.cpu_us,
+        limit_name=_CONSTANT,
+        limit=limit.cpu_us,
+        count=ours.count,
+        target=aims.cpu,
+    )
+    return [rate, cpu]

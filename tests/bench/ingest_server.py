@@ -40,7 +40,7 @@ async def cpu() -> dict[str, float]:
     return {"seconds": times.user + times.system}
 
 
-async def run(folder: Path, kafka: KafkaSection | None) -> None:
+async def run(folder: Path, bus: KafkaSection | SqliteLogSection) -> None:
     """Serve until a signal; the first line on stdout says where, and with which key."""
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -53,7 +53,6 @@ async def run(folder: Path, kafka: KafkaSection | None) -> None:
 
     keys = folder / "keys.json"
     edit(keys, add)
-    bus = kafka or SqliteLogSection(folder / "log.sqlite")
     app = create_app(
         IngestSettings(bus=bus, keys=KeysSection(keys)),
         publisher=await _publisher(bus),
@@ -84,5 +83,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kafka", nargs=2, metavar=("SERVERS", "TOPIC"))
+    parser.add_argument("--log", type=Path)
     options = parser.parse_args()
-    asyncio.run(run(options.folder, kafka_section(*options.kafka) if options.kafka else None))
+    asyncio.run(run(options.folder, kafka_section(*options.kafka) if options.kafka else SqliteLogSection(options.log)))

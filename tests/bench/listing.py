@@ -1,17 +1,13 @@
 """The first page of the list over HTTP, beside the best plain SQL for the same page: no FINAL, no HTTP."""
 
-import argparse
 import asyncio
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from clickhouse_connect.driver import Client
 
 from deploy.data_folder import DataFolder
@@ -29,6 +25,7 @@ from query_api.views import LISTED_BODIES
 from tests.bench.figures import Figure
 from tests.bench.listing_rows import PROJECT, fill, settle
 from tests.bench.load import Endpoint, counted_load
+from tests.bench.plan import Plan
 
 _SETTLE_SECONDS = 20.0
 _OWN_LIMIT, _DOCUMENTED_SIZE = 50, 10
@@ -106,8 +103,12 @@ def asked(client: Client, ask: Ask, times: int, seconds: float) -> Latencies:
     return Latencies(cuts[49], cuts[98], len(taken), time.perf_counter() - started)
 
 
-async def measured(folder: Path, rows: int, requests: int, seconds: float) -> list[Figure]:
+def measured(plan: Plan) -> list[Figure]:
     """Both forms of the first page over so many stored calls."""
+    return asyncio.run(_measured(plan.home(), plan.listed, plan.requests, plan.listing_seconds))
+
+
+async def _measured(folder: Path, rows: int, requests: int, seconds: float) -> list[Figure]:
     data = DataFolder(folder)
     data.make()
     data.prepare()
@@ -166,16 +167,3 @@ def _new_key(file: Path) -> str:
 
     edit(file, add)
     return made[0]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rows", type=int, required=True)
-    parser.add_argument("--requests", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    options = parser.parse_args()
-    found = asyncio.run(measured(options.folder, options.rows, options.requests, options.seconds))
-    sys.stdout.buffer.write(msgspec.json.encode(found))
-    sys.stdout.flush()
-    os._exit(0)  # the embedded engine can crash while the interpreter tears itself down

@@ -14,6 +14,7 @@ import msgspec
 from tests.bench.generator import Job, Outcome
 
 _SPARE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 30  # of one request; wrk would give up after two
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -84,7 +85,8 @@ def _wrk(wrk: str, endpoint: Endpoint, connections: int, seconds: float) -> Outc
         script.write_text(
             f'wrk.method = {_lua(endpoint.method)}\nwrk.body = io.open({_lua(str(body))}, "rb"):read("*a")\n{headers}'
         )
-        command = [wrk, "-t1", f"-c{connections}", f"-d{whole}s", "--latency", "-s", str(script), endpoint.url]
+        shape = ["-t1", f"-c{connections}", f"-d{whole}s", "--timeout", f"{_TIMEOUT_SECONDS}s", "--latency"]
+        command = [wrk, *shape, "-s", str(script), endpoint.url]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=whole + _SPARE_SECONDS, check=True)
     return read_wrk(ended.stdout)
 

@@ -1,234 +1,106 @@
 """Rows per second from a full bus until they are listed, beside inserting the same rows when they are ready.
 
-The time runs from the end of the first batch to the end of the last, on both sides: what starting takes is left out.
-The embedded engine runs in this process, so its work is part of both sides' CPU time.
+A store with many rows in it is measured beside an empty one: nothing on this path may grow with what is stored.
 """
 
-import argparse
 import asyncio
-import gc
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
-import msgspec
-
 from deploy.data_folder import DataFolder
-from ledger.bus import Delivery, Position, Publisher, Record
-from ledger.bus.kafka import KafkaPublisher
-from ledger.bus.kafka_topics import ensure_topics
-from ledger.bus.sqlite_log import SqliteLog
-from ledger.clock import system_clock
-from ledger.request_log import RequestLog
-from ledger.settings import BatchSection, KafkaSection
-from ledger.store.clickhouse import ClickHousePool, ClickHouseStore
-from ledger.store.migrations import available, drive, migrate
+from ledger.bus import Record
 from tests.bench.bodies import record
-from tests.bench.figures import Figure
+from tests.bench.figures import Figure, Target
 from tests.bench.ingest_server import kafka_section
-from tests.support.recording import RememberingStore
-from workers.drivers.kafka import run_kafka_worker
-from workers.drivers.sqlite_log import run_log_worker
-from workers.folding import Chunk, fold
-from workers.pipeline import Deps, process
-from workers.preparing import prepare
-from workers.pricing import Pricing
-from workers.receipts import Receipt
-from workers.vitals import Vitals
-from workers.wiring import standalone_deps
+from tests.bench.plan import Plan
+from tests.bench.working import Stopwatch, Workplace, insert_ready, ready_batches, through_kafka, through_sqlite_log
 
-_AT_ONCE = 2000
-_BATCH = BatchSection()
+_READY, _LOG, _KAFKA = "ready", "SQLite log", "Kafka"
+_AIM = Target(at_least=0.50)
 
 
 @dataclass(slots=True)
-class Stopwatch:
-    """Notes after every batch how many rows there are, what time it is and how much CPU time was used."""
+class Total:
+    """The sum of some measurements of one way."""
 
-    marks: list[tuple[int, float, float]] = field(default_factory=list)
+    rows: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
-    def mark(self, rows: int) -> None:
-        """So many rows more are stored."""
-        so_far = self.marks[-1][0] if self.marks else 0
-        times = os.times()
-        self.marks.append((so_far + rows, time.perf_counter(), times.user + times.system))
+    def add(self, watch: Stopwatch) -> None:
+        """One measurement more."""
+        rows, seconds, cpu = watch.between()
+        self.rows, self.seconds, self.cpu_seconds = self.rows + rows, self.seconds + seconds, self.cpu_seconds + cpu
 
     @property
-    def rows(self) -> int:
-        """All rows that are stored."""
-        return self.marks[-1][0] if self.marks else 0
+    def rate(self) -> float:
+        """Rows per second."""
+        return self.rows / self.seconds
 
-    def between(self) -> tuple[int, float, float]:
-        """Rows, seconds and CPU seconds between the end of the first batch and the end of the last."""
-        (rows, at, cpu), (last_rows, last_at, last_cpu) = self.marks[0], self.marks[-1]
-        return last_rows - rows, last_at - at, last_cpu - cpu
-
-
-@contextmanager
-def database(data: DataFolder, name: str) -> Iterator[ClickHousePool]:
-    """A pool over a new database with the ledger's tables; `default` must be open meanwhile."""
-    admin = ClickHousePool(data.store_dsn, threads=1, engine_config=data.engine_config)
-    pool = ClickHousePool(f"{data.store_dsn}?database={name}", threads=1, engine_config=data.engine_config)
-    try:
-        admin.run_here(lambda client: client.command(f"CREATE DATABASE {name}"))
-        pool.run_here(lambda client: drive(migrate(available()), client))
-        yield pool
-    finally:
-        pool.close()
-        admin.close()
+    @property
+    def cpu_us(self) -> float:
+        """CPU time per row, in microseconds."""
+        return 1e6 * self.cpu_seconds / self.rows
 
 
-async def insert_ready(data: DataFolder, records: Sequence[Record]) -> Stopwatch:
-    """The limit: rows that only have to be written."""
-    batches = [await ready_rows(part, start) for start, part in _slices(records, _BATCH.max_rows)]
-    watch = Stopwatch()
-    _set_apart()
-    with database(data, "ready") as pool:
-        store = ClickHouseStore(pool)
-        for rows in batches:
-            token = uuid4().hex
-            await store.insert_bodies(rows, token)
-            await store.insert_rows(rows, token)
-            watch.mark(len(rows))
-        await _check_listed(pool, len(records))
-    return watch
+def measured(plan: Plan) -> list[Figure]:
+    """Each bus beside the limit, in turns; then the log's way into a store that holds many rows."""
+    return asyncio.run(_measured(plan))
 
 
-async def ready_rows(records: Sequence[Record], start: int) -> list[RequestLog]:
-    """The rows that these records become."""
-    deliveries = [
-        Delivery(Position(1, 0, offset), record.key, record.envelope, record.body)
-        for offset, record in enumerate(records, start + 1)
-    ]
-    rows: list[RequestLog] = []
-    while deliveries:
-        prepared = prepare(deliveries)
-        folded = await fold(Chunk(prepared.reports, prepared.updates), RememberingStore(), Pricing().price)
-        rows += [item.row for item in folded.rows]
-        deliveries = deliveries[prepared.count :]
-    return rows
+async def _measured(plan: Plan) -> list[Figure]:
+    data = DataFolder(plan.home())
+    data.make()
+    data.prepare()
+    records = [record(number, plan.body_bytes) for number in range(plan.rows)]
+    totals = await _in_turns(data, records, plan)
+    into_many = Total()
+    into_many.add(await through_sqlite_log(Workplace(data, "filled", plan.stored), records))
+    figures = [_figure(f"worker, {name}: rows listed", totals[name], totals[_READY]) for name in _ways(plan)]
+    return [*figures, _grown(plan.stored, into_many, totals[_LOG])]
 
 
-async def through_sqlite_log(data: DataFolder, records: Sequence[Record]) -> Stopwatch:
-    """The standalone's way."""
-    full = SqliteLog(data.log)
-    await _fill(full, records)
-    await full.close()
-    _set_apart()
-    watch, stop, log = Stopwatch(), asyncio.Event(), SqliteLog(data.log)
-    with database(data, "sqlite_log") as pool:
-        handle = partial(_handled, _deps(pool, data), watch, stop, len(records))
-        try:
-            await run_log_worker(log, _BATCH, handle, stop=stop, vitals=Vitals())
-        finally:
-            await log.close()
-        await _check_listed(pool, len(records))
-    return watch
+async def _in_turns(data: DataFolder, records: Sequence[Record], plan: Plan) -> dict[str, Total]:
+    batches = await ready_batches(records)
+    totals = {name: Total() for name in (_READY, *_ways(plan))}
+    for turn in range(plan.rounds):
+        totals[_READY].add(await insert_ready(Workplace(data, f"ready_{turn}"), batches))
+        totals[_LOG].add(await through_sqlite_log(Workplace(data, f"log_{turn}"), records))
+        if plan.kafka:
+            section = kafka_section(plan.kafka, f"bench-{uuid4().hex[:12]}")
+            totals[_KAFKA].add(await through_kafka(Workplace(data, f"kafka_{turn}"), records, section))
+    return totals
 
 
-async def through_kafka(data: DataFolder, records: Sequence[Record], section: KafkaSection) -> Stopwatch:
-    """The cluster's way, but for the engine, which is in this process."""
-    await ensure_topics(section, wait_seconds=30.0)
-    publisher = KafkaPublisher(section)
-    await publisher.start()
-    while not publisher.connected:  # noqa: ASYNC110 (it tells nobody)
-        await asyncio.sleep(0.05)
-    await _fill(publisher, records)
-    await publisher.close()
-    _set_apart()
-    watch, stop = Stopwatch(), asyncio.Event()
-    with database(data, "kafka") as pool:
-        handle = partial(_handled, _deps(pool, data), watch, stop, len(records))
-        await run_kafka_worker(section, _BATCH, handle, stop=stop)
-        await _check_listed(pool, len(records))
-    return watch
+def _ways(plan: Plan) -> tuple[str, ...]:
+    return (_LOG, _KAFKA) if plan.kafka else (_LOG,)
 
 
-async def _handled(
-    deps: Deps,
-    watch: Stopwatch,
-    stop: asyncio.Event,
-    wanted: int,
-    batch: Sequence[Delivery],
-    still_ours: Callable[[], bool] = lambda: True,
-) -> Receipt:
-    receipt = await process(deps, batch, still_ours)
-    watch.mark(receipt.stored)
-    if watch.rows >= wanted:
-        stop.set()
-    return receipt
-
-
-def _deps(pool: ClickHousePool, data: DataFolder) -> Deps:
-    return standalone_deps(pool, data.blobs_url, system_clock)
-
-
-async def _fill(bus: Publisher, records: Sequence[Record]) -> None:
-    for _, part in _slices(records, _AT_ONCE):
-        await asyncio.gather(*map(bus.publish, part))
-
-
-async def _check_listed(pool: ClickHousePool, wanted: int) -> None:
-    found = await pool.run(lambda client: client.query("SELECT count() FROM request_logs FINAL").result_rows[0][0])
-    if found != wanted:
-        raise AssertionError(f"{found} of {wanted} rows are listed.")
-
-
-def _set_apart() -> None:
-    """Keep the garbage collector from walking, again and again, over what only the bench holds."""
-    gc.collect()
-    gc.freeze()
-
-
-def _slices(records: Sequence[Record], size: int) -> Iterator[tuple[int, Sequence[Record]]]:
-    for start in range(0, len(records), size):
-        yield start, records[start : start + size]
-
-
-def _figure(name: str, ours: Stopwatch, limit: Stopwatch) -> Figure:
-    rows, seconds, cpu = ours.between()
-    limit_rows, limit_seconds, limit_cpu = limit.between()
+def _figure(name: str, ours: Total, limit: Total) -> Figure:
     return Figure(
-        name=f"worker, {name}: rows listed",
+        name=name,
         unit="1/s",
-        ours=rows / seconds,
+        ours=ours.rate,
         limit_name="the same rows, ready, through the same client",
-        limit=limit_rows / limit_seconds,
-        count=rows,
-        seconds=seconds,
-        cpu_us=1e6 * cpu / rows,
-        limit_cpu_us=1e6 * limit_cpu / limit_rows,
+        limit=limit.rate,
+        count=ours.rows,
+        seconds=ours.seconds,
+        cpu_us=ours.cpu_us,
+        limit_cpu_us=limit.cpu_us,
+        target=_AIM,
     )
 
 
-async def measured(folder: Path, rows: int, body_bytes: int, kafka_servers: str | None) -> list[Figure]:
-    """Each bus beside the limit."""
-    data = DataFolder(folder)
-    data.make()
-    data.prepare()
-    records = [record(number, body_bytes) for number in range(rows)]
-    limit = await insert_ready(data, records)
-    figures = [_figure("SQLite log", await through_sqlite_log(data, records), limit)]
-    if kafka_servers:
-        section = kafka_section(kafka_servers, f"bench-{uuid4().hex[:12]}")
-        figures.append(_figure("Kafka", await through_kafka(data, records, section), limit))
-    return figures
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rows", type=int, required=True)
-    parser.add_argument("--body-bytes", type=int, required=True)
-    parser.add_argument("--kafka", metavar="SERVERS")
-    options = parser.parse_args()
-    found = asyncio.run(measured(options.folder, options.rows, options.body_bytes, options.kafka))
-    sys.stdout.buffer.write(msgspec.json.encode(found))
-    sys.stdout.flush()
-    os._exit(0)  # the embedded engine can crash while the interpreter tears itself down
+def _grown(stored: int, ours: Total, empty: Total) -> Figure:
+    return Figure(
+        name=f"worker, {_LOG}, {stored:,} rows stored before",
+        unit="1/s",
+        ours=ours.rate,
+        limit_name="the same into an empty store",
+        limit=empty.rate,
+        count=ours.rows,
+        seconds=ours.seconds,
+        cpu_us=ours.cpu_us,
+        limit_cpu_us=empty.cpu_us,
+    )

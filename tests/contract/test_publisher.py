@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.bus import Publisher, Record
+from ledger.bus import Position, Publisher, Record
 from ledger.bus.broadcasts import partitions_of
 from ledger.errors import BusUnavailable
 from ledger.settings import MAX_BODY_BYTES
@@ -60,6 +60,47 @@ async def test_a_broadcast_record_is_in_every_partition(publishing_bus: Publishi
     assert [at.partition for at in positions] == list(range(len(positions)))
     assert {at.partition for at in copies} == set(range(len(positions)))
     assert {partitions_of(found) for found in copies.values()} == {len(positions)}
+
+
+async def test_of_records_published_together_each_gets_its_own_place(publishing_bus: PublishingBus) -> None:
+    await accepted(publishing_bus.publisher, a_record(body=b"first"))
+    records = [a_record(b"key-%d" % (n % 7), body=b"%d" % n) for n in range(500)]
+    outcomes = await publishing_bus.publisher.publish_all(records)
+    found = {delivery.position: delivery.body for delivery in await publishing_bus.read()}
+    assert [found[at] for at in outcomes if isinstance(at, Position)] == [record.body for record in records]
+    by_key = [[at for at in outcomes[key::7] if isinstance(at, Position)] for key in range(7)]
+    assert by_key == [sorted(places) for places in by_key]
+
+
+async def test_of_no_records_there_are_no_outcomes(publishing_bus: PublishingBus) -> None:
+    assert await publishing_bus.publisher.publish_all([]) == []
+
+
+async def test_records_published_together_and_alone_keep_their_order_within_a_key(
+    publishing_bus: PublishingBus,
+) -> None:
+    await accepted(publishing_bus.publisher, a_record(b"other"))
+    bus, groups = publishing_bus.publisher, [[b"%d-%d" % (group, n) for n in range(20)] for group in range(10)]
+    publishing = [bus.publish_all([a_record(b"one", body=body) for body in group]) for group in groups[:5]]
+    publishing += [bus.publish_all([a_record(b"one", body=body)]) for body in groups[5]]
+    publishing += [bus.publish_all([a_record(b"one", body=body) for body in group]) for group in groups[6:]]
+    outcomes = [at for told in await asyncio.gather(*publishing) for at in told if isinstance(at, Position)]
+    assert len(outcomes) == 200
+    assert outcomes == sorted(outcomes)
+    assert [d.body for d in await publishing_bus.read() if d.key == b"one"] == [
+        body for group in groups for body in group
+    ]
+
+
+async def test_a_sender_of_many_that_goes_away_harms_nobody_else(publishing_bus: PublishingBus) -> None:
+    await accepted(publishing_bus.publisher, a_record(body=b"first"))
+    many = [a_record(b"key-%d" % n, body=b"lost") for n in range(50)]
+    impatient = asyncio.create_task(publishing_bus.publisher.publish_all(many))
+    patient = [asyncio.create_task(publishing_bus.publisher.publish(a_record(body=b"%d" % n))) for n in range(20)]
+    impatient.cancel()
+    positions = await asyncio.gather(*patient)
+    found = {delivery.position: delivery.body for delivery in await publishing_bus.read()}
+    assert [found[at] for at in positions] == [b"%d" % n for n in range(20)]
 
 
 async def test_a_record_goes_to_the_partition_that_it_names(publishing_bus: PublishingBus) -> None:
@@ -120,6 +161,8 @@ async def test_an_outage_is_said_and_ends_by_itself(publishing_bus: PublishingBu
     try:
         with pytest.raises(BusUnavailable, match="retry"):
             await publishing_bus.publisher.publish(a_record(body=b"during"))
+        outcomes = await publishing_bus.publisher.publish_all([a_record(b"key-%d" % n, body=b"too") for n in range(9)])
+        assert [type(outcome) for outcome in outcomes] == [BusUnavailable] * 9
     finally:
         await publishing_bus.come_back()
     after = await accepted(publishing_bus.publisher, a_record(body=b"after"))

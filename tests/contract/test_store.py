@@ -1,11 +1,13 @@
 """What every store promises that workers write through: what was written is read, and the newest of it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import fields
 
 from ledger.bus import Position
 from ledger.clock import to_milliseconds
@@ -92,7 +94,7 @@ def a_full_row() -> RequestLog:
     unset: dict[str, Any] = {
         name: value for name, value in (texts | numbers).items() if getattr(row, name) in (None, "")
     }
-    return replace(row, **unset)
+    return msgspec.structs.replace(row, **unset)
 
 
 def test_it_is_a_store(store: RequestLogStore) -> None:
@@ -108,7 +110,7 @@ async def test_every_column_keeps_what_was_written(store: RequestLogStore) -> No
     assert [field.name for field in fields(row) if getattr(row, field.name) in (None, "", ())] == []
     await write(store, row)
     assert await read(store, row.key) == [row]
-    assert await read(store, row.key, with_bodies=False) == [replace(row, bodies=None)]
+    assert await read(store, row.key, with_bodies=False) == [msgspec.structs.replace(row, bodies=None)]
 
 
 async def test_what_is_unknown_stays_unknown(store: RequestLogStore) -> None:
@@ -155,8 +157,10 @@ async def test_the_first_and_the_last_storable_time_are_kept(store: RequestLogSt
 
 async def test_the_highest_version_of_a_row_counts_in_whatever_order_they_come(store: RequestLogStore) -> None:
     first = a_request_log(version=1)
-    later = replace(first, version=3, description="later", bodies=Bodies(prompt="later"), prompt_preview="later")
-    between = replace(first, version=2, description="between", bodies=Bodies(prompt="between"))
+    later = msgspec.structs.replace(
+        first, version=3, description="later", bodies=Bodies(prompt="later"), prompt_preview="later"
+    )
+    between = msgspec.structs.replace(first, version=2, description="between", bodies=Bodies(prompt="between"))
     for number, row in enumerate((first, later, between)):
         await write(store, row, token=f"token {number}")
     assert await read(store, first.key) == [later]
@@ -164,16 +168,16 @@ async def test_the_highest_version_of_a_row_counts_in_whatever_order_they_come(s
 
 async def test_a_row_without_bodies_keeps_those_it_had(store: RequestLogStore) -> None:
     first = a_request_log(version=1)
-    later = replace(first, version=2, description="later", bodies=None)
+    later = msgspec.structs.replace(first, version=2, description="later", bodies=None)
     await write(store, first)
     await write(store, later, token="other")
-    assert await read(store, first.key) == [replace(later, bodies=first.bodies)]
+    assert await read(store, first.key) == [msgspec.structs.replace(later, bodies=first.bodies)]
 
 
 async def test_a_deleted_row_is_not_returned(store: RequestLogStore) -> None:
     row, kept = a_request_log(id=an_id(A_TIME, 1)), a_request_log(id=an_id(A_TIME, 2))
     await write(store, row, kept)
-    await write(store, replace(row, version=2, is_deleted=True), token="other")
+    await write(store, msgspec.structs.replace(row, version=2, is_deleted=True), token="other")
     assert await read(store, row.key, kept.key) == [kept]
 
 
@@ -201,7 +205,10 @@ async def test_rows_of_many_months_go_in_together(store: RequestLogStore) -> Non
 
 async def test_more_rows_than_a_look_up_takes_are_found(store: RequestLogStore) -> None:
     light = a_request_log(bodies=None)
-    rows = [replace(light, id=an_id(A_TIME + number, number), created_at=A_TIME + number) for number in range(2500)]
+    rows = [
+        msgspec.structs.replace(light, id=an_id(A_TIME + number, number), created_at=A_TIME + number)
+        for number in range(2500)
+    ]
     await write(store, *rows)
     assert await read(store, *(row.key for row in rows), with_bodies=False) == rows
 

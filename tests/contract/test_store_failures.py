@@ -1,9 +1,9 @@
 """What a store says when it cannot: whose fault it is, on every engine."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.errors import StoreUnavailable
 from ledger.ids import ProjectId

@@ -7,7 +7,7 @@ once. Nothing else differs from the service.
 import argparse
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -18,6 +18,7 @@ from deploy.signals import stop_on_signals
 from ingest_api.app import create_app
 from ledger.bus import Position, Record
 from ledger.bus.kafka import KafkaPublisher
+from ledger.errors import LedgerError
 from ledger.keys import KeyRing
 from ledger.prices.book import current_version
 from ledger.settings import KafkaSection
@@ -34,7 +35,14 @@ class KeylessPublisher(KafkaPublisher):
 
     async def publish(self, record: Record) -> Position:
         """As the publisher does it, but for the place."""
-        return await super().publish(replace(record, partition=self._random.randrange(self._partitions)))
+        return await super().publish(self._misplaced(record))
+
+    async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
+        """Likewise, each record for itself."""
+        return await super().publish_all([self._misplaced(record) for record in records])
+
+    def _misplaced(self, record: Record) -> Record:
+        return replace(record, partition=self._random.randrange(self._partitions))
 
 
 async def _serve(values: Mapping[str, str], port: int) -> None:

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from deploy.data_folder import DataFolder
 from deploy.event_loop import run
 from deploy.rebuilding import Expected
@@ -30,8 +32,7 @@ from ledger.store.clickhouse import ClickHousePool
 from ledger.store.migrations import Migration, available
 from ledger.telemetry import set_up_logging
 from workers.decoding import Rejected
-from workers.deriving import Derived
-from workers.folding import Price
+from workers.deriving import Derived, Price
 from workers.pipeline import Deps, process
 from workers.pricing import with_cost
 from workers.quarantining import Quarantine
@@ -83,7 +84,11 @@ def _prices_by_the_newest_book(started_before: bool, deps: Deps) -> Handle:
 
 def _twice_as_dear(price: Price, derived: Derived) -> RequestLog:
     row = price(derived)
-    return row if row.cost_computed is None else with_cost(replace(row, cost_computed=row.cost_computed * 2))
+    return (
+        row
+        if row.cost_computed is None
+        else with_cost(msgspec.structs.replace(row, cost_computed=row.cost_computed * 2))
+    )
 
 
 @dataclass(slots=True)

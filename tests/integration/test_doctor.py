@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from clickhouse_connect.driver import Client
 
@@ -75,7 +76,7 @@ async def test_a_store_without_tables_needs_the_migrations(chdb_dsn: str) -> Non
 async def test_an_id_with_two_rows_is_found(pool: ClickHousePool) -> None:
     store = ClickHouseStore(pool)
     row = a_request_log(project=ProjectId("twice"))
-    await store.insert_rows([row, replace(row, created_at=row.created_at + 1)], "twice")
+    await store.insert_rows([row, msgspec.structs.replace(row, created_at=row.created_at + 1)], "twice")
     (rows,) = of("rows", await store_findings(pool, everything=True))
     assert (rows.level, rows.seen) == (Level.PROBLEM, "1 ids have two rows.")
 

@@ -157,7 +157,7 @@ def a_tombstone(id_: RecordId) -> RequestLog:
     empty = RequestLog(
         project=SHOP, created_at=A_TIME, id=id_, source="", ingested_at=A_TIME, updated_at=A_TIME, requested_at=A_TIME
     )
-    return replace(empty, version=9, is_deleted=True, bodies=Bodies())
+    return msgspec.structs.replace(empty, version=9, is_deleted=True, bodies=Bodies())
 
 
 def with_tables(dsn: str, settings: str) -> None:

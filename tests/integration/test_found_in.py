@@ -1,10 +1,10 @@
 """Of each row a list says in which of its texts the words stand, as the texts are now."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.request_log import Bodies, RequestLog
 from tests.support.asking import rule

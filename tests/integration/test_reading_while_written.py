@@ -1,9 +1,10 @@
 """What is written while a page is being read takes no row out of it that belongs there before and after."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.clock import from_milliseconds
 from ledger.filtering.query_text import parse_query

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.request_log import Bodies, RequestLog
 from tests.support.builders import a_request_log, an_id

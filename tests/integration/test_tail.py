@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ledger.key_file import edit
@@ -359,7 +360,7 @@ async def test_a_reader_that_takes_nothing_holds_up_nobody(chdb_schema_dsn: str,
             idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             idle.sendall(head.encode())
             await service.until_open(1)
-            await service.bus.put(*(replace(log, error="x" * 20_000) for log in service.bus.many(400)))
+            await service.bus.put(*(msgspec.structs.replace(log, error="x" * 20_000) for log in service.bus.many(400)))
             await service.bus.settle()
             async with service.tail() as tail:
                 log = await service.bus.call()

@@ -1,11 +1,12 @@
 """Prices over all usages: additive, growing with what was used, and never an exception."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from ledger.prices.book import PriceBook
 from ledger.prices.costing import CostReason, Priceable, Priced, Unpriced, cost_of

@@ -62,7 +62,9 @@ def priced(derived: Derived) -> RequestLog:
     """A cost that tells which events it was computed from."""
     tokens = derived.row.input_tokens
     version = int(derived.row.price_version)
-    return with_cost(replace(derived.row, cost_computed=None if tokens is None else tokens * 100 + version))
+    return with_cost(
+        msgspec.structs.replace(derived.row, cost_computed=None if tokens is None else tokens * 100 + version)
+    )
 
 
 def judged_by(scope: dict[str, object]) -> tuple[str, object]:

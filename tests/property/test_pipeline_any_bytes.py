@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 import zstandard
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from ledger.bus import Delivery, Position
 from ledger.ids import RecordId, keyed_id

@@ -1,11 +1,11 @@
 """Whatever a provider answers: reading it gives an answer, and the counts in it hold together."""
 
-from dataclasses import astuple
 from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from ledger.usage import INT64_MAX, Usage
 from workers.metering import read_service_tier, read_speed, read_usage

@@ -1,7 +1,8 @@
 """Valid values with defaults: a test says only what it is about."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ledger.ids import ProjectId, RecordId, from_int
 from ledger.instants import iso_ms

@@ -12,6 +12,7 @@ from ledger.report import Envelope, Kind, bus_key, encode
 from ledger.request_log import RequestLog
 from tests.support.builders import A_TIME, an_id
 from workers.decoding import Accepted, decode
+from workers.deriving import Derived, Price
 from workers.normalising import Normalised, Update, normalise
 
 SHOP = ProjectId("shop")
@@ -51,16 +52,21 @@ def an_accepted(body: Any = b"{}", offset: int = 1, **changes: Any) -> Accepted:
     return outcome
 
 
-def a_report(body: Any = b"{}", offset: int = 1, **changes: Any) -> Normalised:
+def unpriced(derived: Derived) -> RequestLog:
+    """The row without a cost, for tests that are about everything else."""
+    return derived.row
+
+
+def a_report(body: Any = b"{}", offset: int = 1, *, price: Price = unpriced, **changes: Any) -> Normalised:
     """The same, normalised."""
-    outcome = normalise(an_accepted(body, offset, **changes))
+    outcome = normalise(an_accepted(body, offset, **changes), price)
     assert isinstance(outcome, Normalised), outcome
     return outcome
 
 
 def the_row(body: Any = b"{}", kind: Kind = Kind.OPENPIPE_REPORT, **changes: Any) -> RequestLog:
     """What such a report is stored as, but for its cost."""
-    return a_report(body, kind=kind, **changes).derived.row
+    return a_report(body, kind=kind, **changes).row
 
 
 def an_entry(body: Any = None, offset: int = 1, **changes: Any) -> Delivery:
@@ -78,7 +84,7 @@ def an_update(fields: Any, offset: int = 2, **changes: Any) -> Update:
     """The same, normalised."""
     accepted = decode(an_update_of(AN_ID, fields, offset, **changes))
     assert isinstance(accepted, Accepted), accepted
-    outcome = normalise(accepted)
+    outcome = normalise(accepted, unpriced)
     assert isinstance(outcome, Update), outcome
     return outcome
 

@@ -10,6 +10,8 @@ from random import Random
 from typing import TypeAlias
 from uuid import uuid4
 
+import msgspec
+
 from ledger.clock import from_milliseconds, to_milliseconds
 from ledger.ids import ProjectId
 from ledger.request_log import Bodies, RequestLog, RowKey, preview
@@ -92,7 +94,7 @@ async def _merged(service: QueryService, merge: Merge) -> None:
 
 def changed(random: Random, log: RequestLog) -> RequestLog:
     """A higher version with other values; the texts stay."""
-    return replace(
+    return msgspec.structs.replace(
         log,
         version=log.version + random.choice([1, 2]),
         updated_at=log.updated_at + random.choice([0, 1, DAY_MS]),
@@ -106,8 +108,8 @@ def changed(random: Random, log: RequestLog) -> RequestLog:
 
 def with_other_texts(random: Random, log: RequestLog) -> RequestLog:
     """The same row with other texts, as one version."""
-    bodies = replace(bodies_of(log), prompt=random.choice(PHRASES), completion=random.choice(PHRASES))
-    return replace(
+    bodies = msgspec.structs.replace(bodies_of(log), prompt=random.choice(PHRASES), completion=random.choice(PHRASES))
+    return msgspec.structs.replace(
         log, bodies=bodies, prompt_preview=preview(bodies.prompt), completion_preview=preview(bodies.completion)
     )
 
@@ -128,7 +130,11 @@ class _Making:
         """New calls, some of them at the same millisecond, and now and then one id in both projects."""
         times = self.random.sample(TIMES, self.random.choice([1, 2, 4, len(TIMES)]))
         logs = [self._row(self.random.choice(times)) for _ in range(self._count())]
-        twins = [replace(log, project=ProjectId("bank")) for log in logs if self.random.random() < SHARE_OF_TWINS]
+        twins = [
+            msgspec.structs.replace(log, project=ProjectId("bank"))
+            for log in logs
+            if self.random.random() < SHARE_OF_TWINS
+        ]
         return self._written(list({log.key: log for log in [*logs, *twins]}.values()))
 
     def change(self) -> Step:
@@ -141,7 +147,7 @@ class _Making:
 
     def deletion(self) -> Step:
         gone = self._some()[:5]
-        dead = [replace(log, version=log.version + 2, is_deleted=True, bodies=Bodies()) for log in gone]
+        dead = [msgspec.structs.replace(log, version=log.version + 2, is_deleted=True, bodies=Bodies()) for log in gone]
         for log in gone:
             del self.standing[log.key]
         return self._kept(Write(tuple(dead))) if dead else self.creation()

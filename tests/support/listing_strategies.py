@@ -1,11 +1,11 @@
 """Random rows, filters and lists. Values come from small sets, so that filters hit and sorts meet ties."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger.ids import ProjectId
 from ledger.request_log import Bodies, RequestLog

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from ledger.bus import Position
 from ledger.bus.kafka_records import partition_of

@@ -4,13 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 from litestar import Litestar
+from msgspec.structs import replace
 
 from deploy.http_server import bind, serve
 from ledger.bus import Position

@@ -6,11 +6,12 @@ updates of rows of the batch before; some updates come days later. Some batches 
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger.bus import Position
 from ledger.ids import ProjectId, from_int

@@ -13,6 +13,7 @@ from tests.bench.generator import Job, generate
 from tests.bench.load import LoadFailed, read_wrk
 from workers.decoding import Accepted, decode
 from workers.normalising import Normalised, normalise
+from workers.pricing import Pricing
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -80,6 +81,7 @@ def test_a_body_has_the_size_that_is_asked_for_and_becomes_a_priced_row(size: in
     made = record(7, size)
     accepted = decode(Delivery(Position(1, 0, 7), made.key, made.envelope, made.body))
     assert isinstance(accepted, Accepted)
-    row = normalise(accepted)
-    assert isinstance(row, Normalised)
-    assert row.derived.row.total_tokens == 780
+    report = normalise(accepted, Pricing().price)
+    assert isinstance(report, Normalised)
+    assert report.row.total_tokens == 780
+    assert report.row.cost

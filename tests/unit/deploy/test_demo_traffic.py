@@ -4,13 +4,14 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from deploy.demo.models import Dialect
 from deploy.demo.reports import UPDATE_PATH, Report, reports, update_of
@@ -19,6 +20,7 @@ from ledger.prices.book import current_version
 from ledger.request_log import CostStatus, RequestLog
 from tests.unit.ingest_api.service import NOW, NOW_MS, make_service
 from workers.decoding import Accepted, decode
+from workers.deriving import Derived
 from workers.media import media_items
 from workers.normalising import Normalised, Update, normalise
 from workers.pricing import Pricing
@@ -65,18 +67,21 @@ async def sent(folder: Path) -> Outcome:
 def normalised(deliveries: Sequence[Delivery]) -> tuple[list[RequestLog], list[Update]]:
     """Fails when a delivery becomes neither a row nor an update."""
     pricing = Pricing()
+
+    def price(derived: Derived) -> RequestLog:
+        return pricing.price(replace(derived, row=replace(derived.row, price_version=current_version())))
+
     rows: list[RequestLog] = []
     updates: list[Update] = []
     for delivery in deliveries:
         accepted = decode(delivery)
         assert isinstance(accepted, Accepted), accepted
-        result = normalise(accepted)
+        result = normalise(accepted, price)
         assert isinstance(result, Normalised | Update), result
         if isinstance(result, Update):
             updates.append(result)
         else:
-            row = replace(result.derived.row, price_version=current_version())
-            rows.append(pricing.price(replace(result.derived, row=row)))
+            rows.append(result.row)
     return rows, updates
 
 

@@ -74,6 +74,19 @@ async def test_of_single_records_those_that_delete_are_taken_without_room(kind: 
     assert len(bus.records) == kind.is_deletion
 
 
+async def test_of_records_published_together_those_that_delete_are_taken_without_room() -> None:
+    disk, bus = Disk(free=0), MemoryBus()
+    publisher = RoomyPublisher(bus, disk.space)
+    records = [Record(b"key", encode(an_envelope(kind=kind)), b"{}") for kind in Kind]
+    outcomes = await publisher.publish_all(records)
+    assert [isinstance(outcome, BusUnavailable) for outcome in outcomes] == [not kind.is_deletion for kind in Kind]
+    assert bus.records == [record for record, kind in zip(records, Kind, strict=True) if kind.is_deletion]
+    disk.free = 50 * GIB
+    disk.later()
+    await publisher.publish_all(records)
+    assert bus.records[-len(records) :] == records
+
+
 def test_the_disk_is_looked_at_once_a_second_at_most() -> None:
     disk = Disk()
     for _ in range(100):

@@ -7,13 +7,13 @@ import pytest
 
 from ledger.bus import Delivery, Position
 from ledger.ids import EventId, keyed_id
-from ledger.request_log import RequestLog
+from ledger.request_log import RequestLog, version_of
 from tests.support.builders import A_TIME, ID_SECRET, an_id
 from tests.support.events import AN_ID, SHOP, an_entry, an_update, an_update_of, moved
 from tests.support.recording import RememberingStore
 from workers.decoding import RejectCode
 from workers.deriving import Derived
-from workers.folding import Chunk, Fold, fold, version_of
+from workers.folding import Chunk, Fold, fold
 from workers.patches import MAX_EVENTS_PER_RECORD, acceptance
 from workers.preparing import prepare
 from workers.pricing import with_cost
@@ -28,7 +28,7 @@ def price(derived: Derived) -> RequestLog:
 
 async def folded(store: RememberingStore, *deliveries: Delivery) -> Fold:
     """The fold of one chunk, not yet written."""
-    prepared = prepare(deliveries)
+    prepared = prepare(deliveries, price)
     assert not prepared.rejected
     return await fold(Chunk(prepared.reports, prepared.updates), store, price)
 

@@ -38,7 +38,7 @@ def test_a_log_entry_says(body: dict[str, Any], expected: dict[str, Any]) -> Non
 def test_the_media_of_an_entry_are_blobs_that_the_row_names() -> None:
     media = {"request": [{"type": "image", "data": "AAAA"}], "response": [{"type": "image", "data": "https://x/y"}]}
     report = a_report({"model": "m", "media": media}, kind=Kind.LOG_INSERT)
-    row = report.derived.row
+    row = report.row
     assert row.bodies is not None
     assert row.bodies.media is not None
     assert [item["kind"] for item in json.loads(row.bodies.media)] == ["base64", "url"]

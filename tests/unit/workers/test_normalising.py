@@ -7,7 +7,7 @@ import pytest
 
 from ledger.report import Kind
 from tests.support.dialect_rows import ACCEPTED_AT, anthropic, entry, openpipe, pezzo
-from tests.support.events import a_delivery, an_accepted, an_envelope, an_update
+from tests.support.events import a_delivery, an_accepted, an_envelope, an_update, unpriced
 from workers.decoding import RejectCode, Rejected
 from workers.normalising import Update, normalise
 
@@ -45,7 +45,7 @@ INVALID: list[tuple[Kind, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "body"), INVALID)
 def test_what_the_api_refuses_is_rejected_without_its_values(kind: Kind, body: dict[str, Any]) -> None:
-    outcome = normalise(an_accepted(body, kind=kind))
+    outcome = normalise(an_accepted(body, kind=kind), unpriced)
     assert isinstance(outcome, Rejected)
     assert outcome.code is RejectCode.BODY_INVALID
     assert outcome.detail.isidentifier(), "the name of the error, nothing that was sent"
@@ -63,7 +63,7 @@ def test_an_update_is_a_patch_with_the_text_of_its_fields() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"update_data": None}, {"update_data": {}}])
 def test_an_update_without_fields_is_an_empty_patch(body: dict[str, Any]) -> None:
-    outcome = normalise(an_accepted(body, kind=Kind.LOG_UPDATE))
+    outcome = normalise(an_accepted(body, kind=Kind.LOG_UPDATE), unpriced)
     assert isinstance(outcome, Update)
     assert outcome.patch.body == "{}"
 

@@ -1,9 +1,9 @@
 """What a row costs, by the prices of its own version."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.prices.book import PriceBook, current_version
 from ledger.request_log import CostStatus, RequestLog

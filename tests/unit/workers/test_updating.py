@@ -6,6 +6,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 
 from ledger.patch import Patch
@@ -24,11 +25,11 @@ REPLY = {"id": "r2", "model": "gpt-4o-2024", "usage": {"prompt_tokens": 7, "comp
 
 def price(derived: Derived) -> RequestLog:
     """One pico-USD per token that was read."""
-    return with_cost(replace(derived.row, cost_computed=derived.row.input_tokens))
+    return with_cost(msgspec.structs.replace(derived.row, cost_computed=derived.row.input_tokens))
 
 
 def a_row(**fields: Any) -> RequestLog:
-    return price(a_report({"model": "gpt-4o", **fields}, kind=Kind.LOG_INSERT).derived)
+    return a_report({"model": "gpt-4o", **fields}, kind=Kind.LOG_INSERT, price=price).row
 
 
 def patches(*updates: dict[str, Any]) -> list[Patch]:
@@ -123,7 +124,7 @@ def test_each_side_of_the_media_is_replaced_on_its_own() -> None:
 
 
 def test_media_can_come_to_a_row_that_had_none() -> None:
-    row = replace(a_row(), bodies=None)
+    row = msgspec.structs.replace(a_row(), bodies=None)
     changed = updated(row, patches({"media": {"request": [A_LINK]}}))
     assert changed.bodies is not None
     assert changed.bodies.media is not None
@@ -171,7 +172,7 @@ def test_applying_twice_changes_nothing() -> None:
 
 def test_an_update_of_another_apis_report_keeps_what_that_api_said() -> None:
     report = {"statusCode": 500, "errorMessage": "said", "reqPayload": {"model": "anthropic/claude", "stream": True}}
-    row = price(a_report(report).derived)
+    row = a_report(report, price=price).row
     changed = updated(row, patches({"model": "gpt-4o", "response_data": REPLY}))
     assert (changed.error, changed.is_error, changed.streamed, changed.status_code) == ("said", True, True, 500)
     assert (changed.provider, changed.model_requested, changed.input_tokens) == ("anthropic", "gpt-4o", 7)

@@ -1,6 +1,6 @@
 """For every model, way of asking and boundary in the data: our compiled result equals the calculator of the source."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN
 from itertools import product
@@ -12,6 +12,7 @@ from genai_prices.data import providers
 from genai_prices.data_units import unit_data
 from genai_prices.types import Usage as TheirUsage
 from genai_prices.units import UnitRegistry
+from msgspec.structs import replace
 
 from ledger.prices import files
 from ledger.prices.book import PriceBook, current_version

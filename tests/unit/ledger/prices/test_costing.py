@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from ledger.prices.book import PriceBook
@@ -154,7 +155,7 @@ def test_a_model_that_merely_has_no_rates_is_not_free(book: PriceBook) -> None:
 
 
 def test_a_usage_that_was_read_as_exclusive_is_priced_and_marked(book: PriceBook) -> None:
-    usage = replace(USAGE, read_as_exclusive=True)
+    usage = msgspec.structs.replace(USAGE, read_as_exclusive=True)
     assert cost_of(a_call(usage=usage), book) == Priced(1_800_000_000, "usage_read_as_exclusive")
 
 

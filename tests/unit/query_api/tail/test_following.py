@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from ledger.bus import Position
 from ledger.filtering.reach import Reach

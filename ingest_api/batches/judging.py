@@ -1,0 +1,81 @@
+"""Bytes of an item → `Sound` or `Problem`. Pure: any bytes at all give one of the two.
+
+A body is kept as it was sent; what is judged is that text made readable, as it is of a body that is sent alone.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from ingest_api.batches.kinds import JUDGES, Stamp
+from ingest_api.batches.problems import Problem, problem_of
+from ingest_api.errors import InvalidFields, status_of
+from ingest_api.intake import idempotency_key
+from ledger.errors import Invalid, LedgerError, TooLarge
+from ledger.json_text import readable
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """An item that can be accepted."""
+
+    stamp: Stamp
+    body: bytes  # as it was sent
+    idempotency_key: str | None
+
+
+class BadItem(Invalid):
+    """An item must be a JSON object with `kind` and `body`."""
+
+
+class _Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name that is not known may be a misspelt key, so it is refused; of a name that is there twice, the last counts."""
+
+    kind: str
+    body: msgspec.Raw
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemJudge:
+    """Judges items whose body is not larger than a body that is sent alone may be."""
+
+    max_body_bytes: int
+
+    def verdict(self, item: bytes) -> Sound | Problem:
+        """Whether the item can be accepted, or why not."""
+        try:
+            return self._judged(item)
+        except InvalidFields as error:
+            return problem_of(status_of(error), error, error.problems)
+        except (LedgerError, RecursionError) as error:
+            return problem_of(status_of(error), error)
+
+    def _judged(self, item: bytes) -> Sound:
+        text = readable(item)
+        told = _told(text)
+        judge = JUDGES.get(told.kind)
+        if judge is None:
+            raise BadItem(f"There is no kind {told.kind[:40]!r}. Use one of: {', '.join(JUDGES)}.")
+        key = None if told.idempotency_key is None else idempotency_key(told.idempotency_key)
+        body = bytes(told.body)
+        if len(body) > self.max_body_bytes:
+            raise TooLarge(f"The body is larger than {self.max_body_bytes} bytes.")
+        return Sound(judge(body), body if text is item else _as_sent(item, text, body), key)
+
+
+def _told(text: bytes) -> _Item:
+    try:
+        return _decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise BadItem(f"An item must be a JSON object with `kind` and `body`: {error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadItem(f"The item is not JSON: {error}.") from None
+
+
+def _as_sent(item: bytes, text: bytes, body: bytes) -> bytes:
+    """The body's place in the item. Only a name or a key could look like it, and they cannot hold what was replaced."""
+    start = text.rindex(body)
+    return item[start : start + len(body)]
+
+
+_decoder = msgspec.json.Decoder(_Item)

@@ -1,0 +1,85 @@
+"""Bodies that were too large for the bus: fetched from the blob store before their records are decoded.
+
+A blob store that is away is waited for, without end. A claim that is gone leaves its delivery without a body, which
+makes it a dead letter: it can be replayed once the blob is there again.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ledger.blobs import Claims
+from ledger.bus import Delivery
+from ledger.bus.claims import is_name_of
+from ledger.errors import Invalid
+from ledger.report import Claim, decode
+from workers.retrying import RetryPolicy, retrying
+
+MAX_FETCHED_BYTES = 64 * 1024 * 1024
+"""Of claims together, as they were sent: what one part of a batch holds beside what is read from the bus."""
+
+_MARK = b'"blob"'  # looking for it costs a hundredth of decoding the envelope, and nearly no record has it
+
+log = logging.getLogger(__name__)
+
+
+class NoClaims:
+    """For a bus that takes records of any size: nothing was ever claimed."""
+
+    async def put_claim(self, name: str, body: bytes) -> None:
+        """Never asked for."""
+        raise NotImplementedError(f"There is no place for {name} of {len(body)} bytes.")
+
+    async def claim(self, name: str) -> bytes | None:  # noqa: ARG002 (whatever it is, it is not here)
+        """There is none."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    at: int  # in the batch
+    claim: Claim
+
+
+async def with_claims(batch: Sequence[Delivery], claims: Claims, retry: RetryPolicy) -> Sequence[Delivery]:
+    """The beginning of the batch, with the bodies of its claims; all of it, unless they are too large together.
+
+    At least one delivery of a batch that has any. Waits for as long as the blob store is away.
+    """
+    named = [_Named(at, claim) for at, delivery in enumerate(batch) if (claim := _claim_of(delivery)) is not None]
+    if not named:
+        return batch
+    end, fitting = _that_fit(named, len(batch))
+    part = list(batch[:end])
+    for item in fitting:
+        part[item.at] = replace(part[item.at], claimed=await _fetched(item.claim, claims, retry))
+    return part
+
+
+def _claim_of(delivery: Delivery) -> Claim | None:
+    """The claim that the delivery names, if it is one of its own project. Any bytes may stand here."""
+    if delivery.envelope is None or _MARK not in delivery.envelope:
+        return None
+    try:
+        envelope = decode(delivery.envelope)
+    except Invalid:
+        return None  # decoding says what is wrong with it, when its turn comes
+    claim = envelope.blob
+    return claim if isinstance(claim, Claim) and is_name_of(claim.name, envelope.project) else None
+
+
+def _that_fit(named: Sequence[_Named], count: int) -> tuple[int, Sequence[_Named]]:
+    """How much of a batch of so many deliveries fits, and what is to be fetched for it."""
+    size = 0
+    for index, item in enumerate(named):
+        size += item.claim.size
+        if size > MAX_FETCHED_BYTES and index:
+            return item.at, named[:index]
+    return count, named
+
+
+async def _fetched(claim: Claim, claims: Claims, retry: RetryPolicy) -> bytes | None:
+    body = await retrying(lambda: claims.claim(claim.name), retry)
+    if body is None:
+        log.warning("A claim is gone.", extra={"action": "claim_missing", "claim": claim.name})
+    return body
