@@ -39,7 +39,7 @@ class Framer:
         # A list would be built to its end before anybody could count it; of an array-like struct the rest is skipped.
         names = [(f"item{number}", slot, msgspec.UNSET) for number in range(most + 1)]
         self._elements = msgspec.json.Decoder(msgspec.defstruct("Elements", names, array_like=True))
-        self._most = most
+        self.most = most
 
     def items(self, body: bytes, *, as_lines: bool) -> Iterator[bytes]:
         """The bytes of each item, in order; of a line that is no JSON too. Raises `Invalid` for a body that is no batch.
@@ -51,13 +51,13 @@ class Framer:
         if first is None:
             return iter(())
         if as_lines or first.group() == b"{":
-            spans = [line.span() for line in islice(_LINE.finditer(body), self._most + 1)]
+            spans = [line.span() for line in islice(_LINE.finditer(body), self.most + 1)]
         elif first.group() == b"[":
             spans = self._elements_of(body, first.end())
         else:
             raise NoBatch
-        if len(spans) > self._most:
-            raise TooManyItems(f"The batch has more than {self._most} items.")
+        if len(spans) > self.most:
+            raise TooManyItems(f"The batch has more than {self.most} items.")
         return (body[start:end] for start, end in spans)
 
     def _elements_of(self, body: bytes, start: int) -> list[tuple[int, int]]:

@@ -54,6 +54,18 @@ class ItemResult(msgspec.Struct, frozen=True, omit_defaults=True):
     error: Problem | None = None
 
 
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """What became of each item, in the order of the items."""
+
+    results: list[ItemResult]
+
+
+class BatchRefusal(msgspec.Struct, frozen=True):
+    """Nothing of the batch was looked at, or nothing is known of it."""
+
+    error: Problem
+
+
 class NotAllConfirmed(Unavailable):
     """Some items are not confirmed: send them again."""
 
