@@ -3,7 +3,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 LOCK_FLAGS = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help install install-dev run test check format lint types locks bench bench-query faults kafka clickhouse clean
+.PHONY: help install install-dev run test check format lint types locks bench bench-query bench-peers faults kafka clickhouse clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ bench: $(VENV)/.installed-dev ## measure ingest, worker and list beside what the
 bench-query: $(VENV)/.installed-dev ## measure reading over ten million rows beside plain SQL (20 GB of disk, an hour)
 	$(BIN)/python -m tests.bench.query --folder .cache/bench-query
 
+bench-peers: $(VENV)/.installed-dev ## measure the same calls into Arize Phoenix, MLflow and us (2 GB of disk, a quarter of an hour)
+	$(BIN)/python -m tests.bench.peers
+
 faults: $(VENV)/.installed-dev ## kill, stop, starve and cut off the product, and show that nothing is lost (hours)
 	$(BIN)/python -m tests.faults
 
@@ -63,6 +66,8 @@ clickhouse: $(VENV)/.installed-dev ## the ClickHouse engine over HTTP on 127.0.0
 locks: ## compile the requirement locks anew
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml requirements-build.in -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev pyproject.toml requirements-build.in -o requirements-dev.lock
+	$(BIN)/uv pip compile $(LOCK_FLAGS) tests/bench/peers/phoenix.in -o tests/bench/peers/phoenix.lock
+	$(BIN)/uv pip compile $(LOCK_FLAGS) tests/bench/peers/mlflow.in -o tests/bench/peers/mlflow.lock
 
 clean: ## remove everything that the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,6 +15,7 @@ from deploy.retention import installation_of
 from deploy.services import query_settings
 from ledger.blobs.obstore import ObstoreBlobs
 from ledger.bus import Position, Record
+from ledger.bus.claims import ClaimingPublisher
 from ledger.bus.kafka import KafkaPublisher
 from ledger.bus.sqlite_log import GENERATION, SqliteLog
 from ledger.doctor.bus import kafka_findings, log_findings
@@ -79,16 +80,18 @@ def _asked(opened: Callable[[], _Opened]) -> Iterator[Answered]:
 @asynccontextmanager
 async def _cluster(given: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     settings, token = query_settings(given), new_start_token()
-    publisher = _OnDemand(settings.bus) if settings.bus else None
+    blobs = ObstoreBlobs(settings.blobs.url)
+    bus = settings.bus
+    publisher = ClaimingPublisher(_OnDemand(bus), blobs, bus.max_record_bytes) if bus else None
     pool = ClickHousePool(settings.store.dsn, threads=1)
     try:
         app = create_app(
             settings,
             pool=pool,
             keys=KeyRing(settings.keys.file, start_token=token),
-            blobs=ObstoreBlobs(settings.blobs.url),
+            blobs=blobs,
             publisher=publisher,
-            look_at_bus=partial(kafka_findings, settings.bus) if settings.bus else no_bus,
+            look_at_bus=partial(kafka_findings, bus) if bus else no_bus,
         )
         async with _client_of(app, token) as client:
             yield client

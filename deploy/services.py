@@ -14,6 +14,8 @@ from deploy.signals import stop_on_signals
 from ingest_api.app import create_app as create_ingest_app
 from ingest_api.settings import IngestSettings
 from ledger.blobs.obstore import ObstoreBlobs
+from ledger.bus import Publisher
+from ledger.bus.claims import ClaimingPublisher
 from ledger.bus.kafka import KafkaPublisher
 from ledger.bus.kafka_topics import RETENTION_DAYS
 from ledger.clock import system_clock
@@ -54,6 +56,7 @@ _REASON_CHARACTERS = 500
 END_SECONDS = 5.0  # for a statement that hangs; then it ends with the process
 
 BUS_VARIABLE = variable_name("KAFKA", "bootstrap_servers")
+BLOBS_VARIABLE = variable_name("BLOBS", "url")
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ def ingest_settings(values: Mapping[str, str]) -> IngestSettings:
         bus=read_section(KafkaSection, "KAFKA", values),
         keys=read_section(KeysSection, "KEYS", values),
         server=read_section(ServerSection, "SERVER", values, port=INGEST_PORT),
+        blobs=read_section(BlobsSection, "BLOBS", values) if BLOBS_VARIABLE in values else None,
     )
 
 
@@ -103,9 +107,15 @@ async def run_ingest_api(settings: IngestSettings) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     listener = bind(settings.server.host, settings.server.port)
-    publisher, keys = KafkaPublisher(settings.bus), KeyRing(settings.keys.file)
+    publisher, keys = publisher_of(settings.bus, settings.blobs), KeyRing(settings.keys.file)
     app = create_ingest_app(settings, publisher=publisher, keys=keys, price_version=current_version())
     await serve(app, listener, stop, drain_seconds=GRACEFUL_SHUTDOWN_SECONDS, lifespan=True)
+
+
+def publisher_of(bus: KafkaSection, blobs: BlobsSection | None) -> Publisher:
+    """Publishes to Kafka; with a blob store also what is larger than Kafka takes."""
+    publisher = KafkaPublisher(bus)
+    return ClaimingPublisher(publisher, ObstoreBlobs(blobs.url), bus.max_record_bytes) if blobs else publisher
 
 
 async def run_query_api(settings: QuerySettings) -> None:
@@ -116,7 +126,7 @@ async def run_query_api(settings: QuerySettings) -> None:
     pool = ClickHousePool(settings.store.dsn, threads=settings.threads)
     try:
         keys, blobs = KeyRing(settings.keys.file), ObstoreBlobs(settings.blobs.url)
-        publisher = KafkaPublisher(settings.bus) if settings.bus else None
+        publisher = publisher_of(settings.bus, settings.blobs) if settings.bus else None
         look_at_bus = partial(kafka_findings, settings.bus) if settings.bus else no_bus
         app = create_query_app(
             settings, pool=pool, keys=keys, blobs=blobs, publisher=publisher, look_at_bus=look_at_bus
@@ -149,6 +159,7 @@ async def run_workers(
         deps.ceiling.accepted = accept_dead_letters
         deps.retry = RetryPolicy(before_wait=vitals.waits.set)
         deps.on_prepared = vitals.read.set
+        deps.rows_at_once = settings.batch.max_rows
         safeguards = Safeguards(
             stored_up_to=partial(highest_offsets, pool, settings.bus.generation),
             set_aside=partial(set_aside, deps),

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 
+from ingest_api.batches.endpoint import BatchEndpoint
 from ingest_api.bodies import BodyReader, ByteBudget
 from ingest_api.documentation import openapi_config
 from ingest_api.errors import error_handler
@@ -35,7 +36,8 @@ def create_app(
     """The service as an ASGI app. Its lifespan starts the publisher and closes it."""
     bus_health = BusHealth(settings.unready_after_seconds, time.monotonic)
     intake = Intake(publisher, keys, price_version, clock, bus_health)
-    reader = BodyReader(settings, ByteBudget(settings.max_buffered_bytes))
+    budget = ByteBudget(settings.max_buffered_bytes)
+    reader = BodyReader(settings, budget)
 
     @asynccontextmanager
     async def opened(_: Litestar) -> AsyncIterator[None]:
@@ -52,6 +54,7 @@ def create_app(
             *OpenPipeEndpoints(intake, reader).handlers(),
             *PezzoEndpoints(intake, reader).handlers(),
             *LogEntryEndpoints(intake, reader).handlers(),
+            *BatchEndpoint.of(settings, intake, budget).handlers(),
             *health_handlers(bus_health, price_version),
         ],
         lifespan=[opened],

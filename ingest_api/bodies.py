@@ -5,12 +5,13 @@ the bytes longer (the bus) counts them itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+import msgspec
 from litestar import Request
 
 from ingest_api.errors import SenderGone, TooSlow
@@ -58,7 +59,7 @@ class ByteBudget:
 
 @dataclass(slots=True)
 class Charge:
-    """What one request has taken of the budget."""
+    """What one request has taken of the budget. It is given back at the end of the `with`, whatever happens there."""
 
     budget: ByteBudget
     size: int = 0
@@ -69,9 +70,14 @@ class Charge:
             raise Overloaded
         self.size += size
 
+    def __enter__(self) -> Self:
+        return self
 
-@dataclass(frozen=True, slots=True)
-class Body:
+    def __exit__(self, *_: object) -> None:
+        self.budget.give_back(self.size)
+
+
+class Body(msgspec.Struct, frozen=True):
     """A body as it came."""
 
     wire: bytes
@@ -87,14 +93,9 @@ class BodyReader:
     _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(JUDGED_AT_ONCE), init=False)
     _judging_of_strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
 
-    @contextmanager
-    def charged(self) -> Iterator[Charge]:
-        """A charge on the budget that is given back at the end, whatever happens."""
-        charge = Charge(self.budget)
-        try:
-            yield charge
-        finally:
-            self.budget.give_back(charge.size)
+    def charged(self) -> Charge:
+        """A charge on the budget, for a `with`."""
+        return Charge(self.budget)
 
     async def read(self, request: Request[Any, Any, Any], charge: Charge, cap: int | None = None) -> Body:
         """The whole body, at most `cap` bytes of it on the wire (by default as many as the settings allow).

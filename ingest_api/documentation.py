@@ -46,7 +46,7 @@ _ERRORS = {
     503: "Not confirmed: it may or may not be stored. Retry with the same Idempotency-Key.",
 }
 
-_IDEMPOTENCY_KEY = Parameter(
+IDEMPOTENCY_KEY = Parameter(
     name="Idempotency-Key",
     param_in="header",
     description="The same key is the same event: a retry within 30 days stores nothing twice. 1 to 255 characters.",
@@ -123,7 +123,7 @@ def _header_key(name: str, description: str) -> SecurityScheme:
 
 
 @dataclass
-class _InlineSchema(Schema):
+class InlineSchema(Schema):
     """A JSON schema that is there already."""
 
     json: dict[str, Any] = field(default_factory=dict)
@@ -134,10 +134,8 @@ class _InlineSchema(Schema):
 
 
 def _operation(endpoint: EndpointDocs) -> type[Operation]:
-    schema = endpoint.body.model_json_schema()
-    inline = _InlineSchema(json=_without_references(schema, schema.pop("$defs", {})))
     body = RequestBody(
-        content={"application/json": OpenAPIMediaType(schema=inline)},
+        content={"application/json": OpenAPIMediaType(schema=InlineSchema(json=schema_of(endpoint.body)))},
         required=endpoint.body_required,
         description="May be sent with Content-Encoding gzip or zstd; at most 32 MiB once decoded.",
     )
@@ -147,9 +145,16 @@ def _operation(endpoint: EndpointDocs) -> type[Operation]:
         def __post_init__(self) -> None:
             self.request_body = body
             if endpoint.stores:
-                self.parameters = [*(self.parameters or []), _IDEMPOTENCY_KEY]
+                self.parameters = [*(self.parameters or []), IDEMPOTENCY_KEY]
 
     return WithBody
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's JSON schema in one piece."""
+    schema = model.model_json_schema()
+    whole: dict[str, Any] = _without_references(schema, schema.pop("$defs", {}))
+    return whole
 
 
 def _without_references(node: Any, definitions: Mapping[str, Any]) -> Any:

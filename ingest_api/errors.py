@@ -25,6 +25,7 @@ from ledger.errors import (
     NotFound,
     Refused,
     TooLarge,
+    TooLargeForBus,
     Unavailable,
     UnsupportedEncoding,
 )
@@ -154,12 +155,14 @@ def _openpipe_body(status: int, error: Exception, _: Request[Any, Any, Any]) -> 
     if isinstance(error, MissingScope):
         return {"message": _READ_ONLY, "code": "UNAUTHORIZED"}
     text, code = _OPENPIPE.get(status, ("Internal server error", "INTERNAL_SERVER_ERROR"))
+    if isinstance(error, TooLargeForBus):
+        text = None  # the limit is this installation's own, so it is named
     return {"message": text or str(error), "code": code}
 
 
 def _pezzo_body(status: int, error: Exception, request: Request[Any, Any, Any]) -> dict[str, Any]:
     if text := _PEZZO_WITHOUT_ERROR.get(status):
-        return {"statusCode": status, "message": text}
+        return {"statusCode": status, "message": str(error) if isinstance(error, TooLargeForBus) else text}
     message: Any = error.problems if isinstance(error, InvalidFields) else _text(error)
     if status == 404:
         message = f"Cannot {request.method} {request.scope['path']}"

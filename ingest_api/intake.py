@@ -68,6 +68,16 @@ class Receipt(msgspec.Struct, frozen=True):
         return self.position.text
 
 
+def log_id_header(receipt: Receipt) -> tuple[bytes, bytes]:
+    """Tells the id of the new record."""
+    return b"llmledger-log-id", receipt.record_id.encode()
+
+
+def position_header(receipt: Receipt) -> tuple[bytes, bytes]:
+    """Tells where the event is on the bus."""
+    return b"llmledger-position", receipt.position_text.encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Decides an event's identity and time, once, and puts it on the bus."""

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from pydantic import BaseModel, ValidationError
 
-from ingest_api import auth, routes
+from ingest_api import auth, routes, usual
+from ingest_api.answering import Answer, direct
 from ingest_api.answers import LogEntryAccepted
 from ingest_api.bodies import BodyReader
 from ingest_api.documentation import LOG_ENTRIES, EndpointDocs, documented
 from ingest_api.errors import InvalidFields
-from ingest_api.intake import Intake, Receipt, Submission, idempotency_key_of
+from ingest_api.intake import Intake, Receipt, Submission, idempotency_key_of, position_header
 from ingest_api.log_entry_models import LogEntry, LogUpdate, sentences_of
 from ingest_api.slicing import Slicer, check_key_count, check_small, stand_ins_of, values_of
 from ledger.dialects import log_entries
@@ -37,11 +38,11 @@ class LogEntryEndpoints:
     def handlers(self) -> list[HTTPRouteHandler]:
         """The routes, prefixed and bare."""
         return [
-            post(routes.LOG_INSERT, status_code=200, **documented(LOG_ENTRIES, _INSERT_DOCS))(self.insert),
-            post(routes.LOG_UPDATE, status_code=200, **documented(LOG_ENTRIES, _UPDATE_DOCS))(self.update),
+            direct(routes.LOG_INSERT, **documented(LOG_ENTRIES, _INSERT_DOCS))(self.insert),
+            direct(routes.LOG_UPDATE, **documented(LOG_ENTRIES, _UPDATE_DOCS))(self.update),
         ]
 
-    async def insert(self, request: Request[Any, Any, Any]) -> Response[LogEntryAccepted]:
+    async def insert(self, request: Request[Any, Any, Any]) -> Answer[LogEntryAccepted]:
         """Accept an entry. A 2xx means that it survives any crash of ours, not that it can be queried yet."""
         headers = dict(request.scope["headers"])
         sender = auth.log_entries_principal(headers, self.intake.keys)
@@ -51,7 +52,7 @@ class LogEntryEndpoints:
             submission = Submission(sender, body, idempotency_key_of(headers))
             return _accepted(await self.intake.accept_report(submission, Kind.LOG_INSERT, None))
 
-    async def update(self, request: Request[Any, Any, Any]) -> Response[LogEntryAccepted]:
+    async def update(self, request: Request[Any, Any, Any]) -> Answer[LogEntryAccepted]:
         """Accept an update of an entry. Updates of one entry apply in the order of their acceptance."""
         headers = dict(request.scope["headers"])
         sender = auth.log_entries_principal(headers, self.intake.keys)
@@ -68,6 +69,12 @@ class LogEntryEndpoints:
 def judge_insert(body: bytes) -> None:
     """Raise `Invalid` for a body that is no log entry."""
     check_json_text(body)
+    if usual.log_entry(body) is None:
+        judge_fields(body)
+
+
+def judge_fields(body: bytes) -> None:
+    """The same, field by field, of a body that is JSON text."""
     fields = _ENTRY.cut(body)
     _check_sizes(body, fields)
     _validate(LogEntry, _shown(fields))
@@ -77,6 +84,12 @@ def judge_insert(body: bytes) -> None:
 def judge_update(body: bytes) -> str:
     """The id that is to be updated, as it was sent. Raises `Invalid` for a body that is no update."""
     check_json_text(body)
+    told = usual.log_update(body)
+    return judge_update_fields(body) if told is None else told.id
+
+
+def judge_update_fields(body: bytes) -> str:
+    """The same, field by field, of a body that is JSON text."""
     top = _UPDATE.cut(body)
     check_small(top, ("id",))
     shown = values_of(top, ("id",)) | stand_ins_of(top, ("update_data",))
@@ -116,9 +129,8 @@ def _validate(model: type[BaseModel], values: dict[str, Any]) -> None:
         raise InvalidFields(sentences_of(error)) from None
 
 
-def _accepted(receipt: Receipt) -> Response[LogEntryAccepted]:
-    headers = {"LLMLedger-Position": receipt.position_text}
-    return Response(LogEntryAccepted(receipt.record_id), headers=headers)
+def _accepted(receipt: Receipt) -> Answer[LogEntryAccepted]:
+    return Answer(msgspec.json.encode(LogEntryAccepted(receipt.record_id)), (position_header(receipt),))
 
 
 _ENTRY = Slicer(log_entries.KNOWN_KEYS)

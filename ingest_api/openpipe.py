@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from pydantic import BaseModel, ValidationError
 
-from ingest_api import auth, routes
+from ingest_api import auth, routes, usual
+from ingest_api.answering import Answer, direct
 from ingest_api.answers import NoCachedReply, ReportAccepted
 from ingest_api.bodies import BodyReader, Charge
 from ingest_api.documentation import OPENPIPE, EndpointDocs, documented
 from ingest_api.errors import InvalidFields
-from ingest_api.intake import BadIdempotencyKey, Intake, Submission, idempotency_key_of
+from ingest_api.intake import BadIdempotencyKey, Intake, Submission, idempotency_key_of, log_id_header, position_header
 from ingest_api.openpipe_models import (
     CheckCacheBody,
     ReportBody,
@@ -45,30 +46,28 @@ class OpenPipeEndpoints:
     def handlers(self) -> list[HTTPRouteHandler]:
         """The routes, prefixed and bare."""
         return [
-            post(routes.REPORT, status_code=200, **documented(OPENPIPE, _REPORT_DOCS))(self.report),
-            post(routes.REPORT_ANTHROPIC, status_code=200, **documented(OPENPIPE, _ANTHROPIC_DOCS))(
-                self.report_anthropic
-            ),
-            post(routes.CHECK_CACHE, status_code=200, **documented(OPENPIPE, _CHECK_CACHE_DOCS))(self.check_cache),
+            direct(routes.REPORT, **documented(OPENPIPE, _REPORT_DOCS))(self.report),
+            direct(routes.REPORT_ANTHROPIC, **documented(OPENPIPE, _ANTHROPIC_DOCS))(self.report_anthropic),
+            direct(routes.CHECK_CACHE, **documented(OPENPIPE, _CHECK_CACHE_DOCS))(self.check_cache),
         ]
 
-    async def report(self, request: Request[Any, Any, Any]) -> Response[ReportAccepted]:
+    async def report(self, request: Request[Any, Any, Any]) -> Answer[ReportAccepted]:
         """Accept a report. A 2xx means that it survives any crash of ours, not that it can be queried yet."""
         return await self._accept(request, Kind.OPENPIPE_REPORT)
 
-    async def report_anthropic(self, request: Request[Any, Any, Any]) -> Response[ReportAccepted]:
+    async def report_anthropic(self, request: Request[Any, Any, Any]) -> Answer[ReportAccepted]:
         """Accept a report of a call to Anthropic. Neither request nor reply is checked against a schema."""
         return await self._accept(request, Kind.OPENPIPE_REPORT_ANTHROPIC)
 
-    async def check_cache(self, request: Request[Any, Any, Any]) -> Response[NoCachedReply]:
+    async def check_cache(self, request: Request[Any, Any, Any]) -> Answer[NoCachedReply]:
         """Say that there is no cached reply. Any known key may ask."""
         with self.reader.charged() as charge:
             await self._sender(request, charge)
             body = await self.reader.read(request, charge)
             await self.reader.judged(body, charge, judge_check_cache)
-        return Response(NoCachedReply())
+        return Answer(_NO_CACHED_REPLY)
 
-    async def _accept(self, request: Request[Any, Any, Any], kind: Kind) -> Response[ReportAccepted]:
+    async def _accept(self, request: Request[Any, Any, Any], kind: Kind) -> Answer[ReportAccepted]:
         with self.reader.charged() as charge:
             sender = await self._sender(request, charge)
             body = await self.reader.read(request, charge)
@@ -77,8 +76,7 @@ class OpenPipeEndpoints:
             if not sender.may(Scope.INGEST):
                 raise MissingScope
             receipt = await self.intake.accept_report(submission, kind, requested_at_ms)
-        headers = {"LLMLedger-Log-Id": receipt.record_id, "LLMLedger-Position": receipt.position_text}
-        return Response(ReportAccepted(), headers=headers)
+        return Answer(_ACCEPTED, (log_id_header(receipt), position_header(receipt)))
 
     async def _sender(self, request: Request[Any, Any, Any], charge: Charge) -> Principal:
         try:
@@ -109,6 +107,12 @@ def judge_report(body: bytes) -> int | None:
     if not body:
         return None
     check_json_text(body)
+    told = usual.report(body)
+    return judge_fields(body) if told is None else told.requested_at_ms
+
+
+def judge_fields(body: bytes) -> int | None:
+    """The same, field by field, of a body that is JSON text."""
     fields = _fields(_REPORT, body)
     check_key_count(body, [fields[name] for name in openpipe.PAYLOADS if name in fields])
     check_small(fields, openpipe.SMALL_FIELDS)
@@ -146,6 +150,8 @@ def _idempotency_key(request: Request[Any, Any, Any]) -> str | None:
         raise InvalidFields([custom_issue("Idempotency-Key", str(error))]) from None
 
 
+_ACCEPTED = msgspec.json.encode(ReportAccepted())
+_NO_CACHED_REPLY = msgspec.json.encode(NoCachedReply())
 _REPORT = Slicer(openpipe.KNOWN_KEYS)
 _CHECK_CACHE = Slicer(("requestedAt",))
 _NOTHING = Slicer(())

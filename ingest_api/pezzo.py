@@ -10,16 +10,17 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from pydantic import BaseModel, ValidationError
 
-from ingest_api import auth, routes
+from ingest_api import auth, routes, usual
+from ingest_api.answering import Answer, direct
 from ingest_api.answers import PezzoAccepted, PezzoCacheMiss, PezzoCacheSaved
 from ingest_api.bodies import BodyReader
 from ingest_api.documentation import PEZZO, EndpointDocs, documented
 from ingest_api.errors import InvalidFields
-from ingest_api.intake import Intake, Submission, idempotency_key_of
+from ingest_api.intake import Intake, Submission, idempotency_key_of, position_header
 from ingest_api.pezzo_models import CacheEntry, CacheQuestion, PezzoReport, sentences_of
 from ingest_api.slicing import Slicer, check_key_count, check_small, stand_in, stand_ins_of, values_of
 from ledger.dialects import MAX_SMALL_FIELD_BYTES, pezzo, value_of
@@ -30,8 +31,7 @@ from ledger.report import Kind
 CACHED_FOR = timedelta(days=3)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedReport:
+class JudgedReport(msgspec.Struct, frozen=True):
     """What the answer and the record need of a report that passed."""
 
     requested_at_ms: int | None
@@ -48,12 +48,12 @@ class PezzoEndpoints:
     def handlers(self) -> list[HTTPRouteHandler]:
         """The routes, prefixed and bare."""
         return [
-            post(routes.PEZZO_REPORT, status_code=200, **documented(PEZZO, _REPORT_DOCS))(self.report),
-            post(routes.PEZZO_RETRIEVE, status_code=200, **documented(PEZZO, _RETRIEVE_DOCS))(self.retrieve),
-            post(routes.PEZZO_SAVE, status_code=200, **documented(PEZZO, _SAVE_DOCS))(self.save),
+            direct(routes.PEZZO_REPORT, **documented(PEZZO, _REPORT_DOCS))(self.report),
+            direct(routes.PEZZO_RETRIEVE, **documented(PEZZO, _RETRIEVE_DOCS))(self.retrieve),
+            direct(routes.PEZZO_SAVE, **documented(PEZZO, _SAVE_DOCS))(self.save),
         ]
 
-    async def report(self, request: Request[Any, Any, Any]) -> Response[PezzoAccepted]:
+    async def report(self, request: Request[Any, Any, Any]) -> Answer[PezzoAccepted]:
         """Accept a report. A 2xx means that it survives any crash of ours, not that it can be queried yet."""
         sender = self._sender(request)
         with self.reader.charged() as charge:
@@ -62,24 +62,24 @@ class PezzoEndpoints:
             submission = Submission(sender, body, idempotency_key_of(dict(request.scope["headers"])))
             receipt = await self.intake.accept_report(submission, Kind.PEZZO_REQUEST, judged.requested_at_ms)
         answer = PezzoAccepted(receipt.record_id, judged.calculated)
-        return Response(answer, headers={"LLMLedger-Position": receipt.position_text})
+        return Answer(msgspec.json.encode(answer), (position_header(receipt),))
 
-    async def retrieve(self, request: Request[Any, Any, Any]) -> Response[PezzoCacheMiss]:
+    async def retrieve(self, request: Request[Any, Any, Any]) -> Answer[PezzoCacheMiss]:
         """Say that there is no cached reply."""
         self._sender(request)
         with self.reader.charged() as charge:
             body = await self.reader.read(request, charge)
             await self.reader.judged(body, charge, judge_retrieve)
-        return Response(PezzoCacheMiss())
+        return Answer(msgspec.json.encode(PezzoCacheMiss()))
 
-    async def save(self, request: Request[Any, Any, Any]) -> Response[PezzoCacheSaved]:
+    async def save(self, request: Request[Any, Any, Any]) -> Answer[PezzoCacheSaved]:
         """Say what a cache would have said. Nothing is kept."""
         self._sender(request)
         with self.reader.charged() as charge:
             body = await self.reader.read(request, charge)
             digest = await self.reader.judged(body, charge, judge_save)
         expires = (self.intake.clock() + CACHED_FOR).isoformat(timespec="milliseconds")
-        return Response(PezzoCacheSaved(digest, expires.replace("+00:00", "Z")))
+        return Answer(msgspec.json.encode(PezzoCacheSaved(digest, expires.replace("+00:00", "Z"))))
 
     def _sender(self, request: Request[Any, Any, Any]) -> Principal:
         return auth.pezzo_principal(dict(request.scope["headers"]), self.intake.keys)
@@ -88,6 +88,13 @@ class PezzoEndpoints:
 def judge_report(body: bytes) -> JudgedReport:
     """What the answer needs of the report. Raises `Invalid` for a body that is none."""
     check_json_text(body)
+    told = usual.pezzo_report(body)
+    times = told.times() if told else None
+    return JudgedReport(times[0], told.calculated(times)) if told and times else judge_fields(body)
+
+
+def judge_fields(body: bytes) -> JudgedReport:
+    """The same, field by field, of a body that is JSON text."""
     fields = _TOP.cut(body)
     request, response = _part(_REQUEST, fields.get("request")), _part(_RESPONSE, fields.get("response"))
     check_key_count(body, [part["body"] for part in (request, response) if "body" in part])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ledger.settings import MAX_BODY_BYTES, KafkaSection, KeysSection, ServerSection, SqliteLogSection
+from ledger.settings import MAX_BODY_BYTES, BlobsSection, KafkaSection, KeysSection, ServerSection, SqliteLogSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,7 @@ class IngestSettings:
     bus: KafkaSection | SqliteLogSection  # exactly one: the mode is a type, not a flag
     keys: KeysSection
     server: ServerSection = field(default_factory=ServerSection)
+    blobs: BlobsSection | None = None  # for bodies too large for the bus; None: those are refused
     max_body_bytes: int = MAX_BODY_BYTES  # as it arrives, and once more after inflating
     max_batch_bytes: int = 2 * MAX_BODY_BYTES  # of a batch in the same way; each of its items may have max_body_bytes
     max_batch_items: int = 1000

@@ -12,7 +12,7 @@ from ledger.dialects import MAX_SMALL_FIELD_BYTES, NotAnObject, Unreadable, valu
 from ledger.errors import TooLarge
 
 MAX_COLONS_BESIDE_PAYLOADS = 100_000
-_FEW_KEYS_BELOW_BYTES = 512 * 1024
+FEW_KEYS_BELOW_BYTES = 512 * 1024
 _STAND_INS: dict[bytes, Any] = {b"{": {}, b"[": [], b'"': "", b"t": True, b"f": False, b"n": None}
 
 
@@ -71,7 +71,7 @@ def stand_in(raw: msgspec.Raw) -> Any:
 
 def check_key_count(body: bytes, payloads: Iterable[msgspec.Raw]) -> None:
     """Raise `TooLarge` for a body that is dear to cut at every key, for the keys (or colons) beside its payloads."""
-    if len(body) <= _FEW_KEYS_BELOW_BYTES:
+    if len(body) <= FEW_KEYS_BELOW_BYTES:
         return
     inside = sum(bytes(payload).count(b":") for payload in payloads)
     if body.count(b":") - inside > MAX_COLONS_BESIDE_PAYLOADS:

@@ -25,6 +25,10 @@ class TooLarge(Invalid):
     """The body is too large."""
 
 
+class TooLargeForBus(TooLarge):
+    """The record is larger than the bus takes."""
+
+
 class TooDeep(Invalid):
     """The JSON is nested too deeply."""
 

@@ -58,7 +58,7 @@ class StoreSection:
 class BatchSection:
     """`LLMLEDGER_BATCH__…`: when a batch is worth an insert."""
 
-    max_rows: int = 5000
+    max_rows: int = 5000  # of one insert; a worker that is behind takes several times as many from the bus
     max_bytes: int = 64 * 1024 * 1024
     max_age_seconds: float = 0.3
 

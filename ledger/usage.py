@@ -39,6 +39,6 @@ def count_of(value: object) -> int | None:
     """The value as a count, or None when it is not one: a bool, a text, a fraction, negative, beyond Int64."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INT64_MAX:
+    if type(value) is int and 0 <= value <= INT64_MAX:  # a bool's type is another one
         return value
     return None

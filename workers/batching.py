@@ -1,6 +1,8 @@
 """A buffer that knows only *when*: it knows nothing of the bus or of the store, and its clock is handed in.
 
-It is ready when it holds something and has reached the count, the bytes or the age of its limits.
+It is ready when it holds something and has reached the count, the bytes or the age of its limits. What is taken is
+small for a worker that keeps up, and all that came meanwhile for one that is behind, up to `CHUNKS` times the count:
+then each part of it is prepared while the one before it is stored.
 """
 
 from collections import deque
@@ -11,12 +13,16 @@ from ledger.settings import BatchSection
 
 T = TypeVar("T")
 
+CHUNKS = 4
+"""So many times the count are taken at once. More would add little: all but the first are prepared in good time."""
+
 
 class BatchBuffer(Generic[T]):
     """Collects items, oldest first. `clock` returns seconds that never go back."""
 
     def __init__(self, limits: BatchSection, clock: Callable[[], float]) -> None:
         self._limits = limits
+        self._most = CHUNKS * limits.max_rows
         self._clock = clock
         self._items: deque[tuple[T, int, float]] = deque()  # with size and time of arrival
         self._bytes = 0
@@ -28,6 +34,11 @@ class BatchBuffer(Generic[T]):
     def bytes(self) -> int:
         """The sizes of everything in here."""
         return self._bytes
+
+    @property
+    def room(self) -> int:
+        """How many items more are worth holding: 0 when there is a whole batch of them."""
+        return 0 if self._bytes >= self._limits.max_bytes else max(0, self._most - len(self._items))
 
     def add(self, item: T, size: int) -> None:
         """Take one more item of that many bytes."""
@@ -44,10 +55,10 @@ class BatchBuffer(Generic[T]):
         return max(0.0, arrived + self._limits.max_age_seconds - self._clock())
 
     def take(self) -> list[T]:
-        """The oldest items, at least one and at most a batch; empty only when nothing is in here."""
+        """The oldest items, at least one and at most `CHUNKS` counts; empty only when nothing is in here."""
         batch: list[T] = []
         taken = 0
-        while self._items and len(batch) < self._limits.max_rows and taken < self._limits.max_bytes:
+        while self._items and len(batch) < self._most and taken < self._limits.max_bytes:
             item, size, _ = self._items.popleft()
             batch.append(item)
             taken += size

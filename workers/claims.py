@@ -23,29 +23,20 @@ _MARK = b'"blob"'  # looking for it costs a hundredth of decoding the envelope, 
 log = logging.getLogger(__name__)
 
 
-class NoClaims:
-    """For a bus that takes records of any size: nothing was ever claimed."""
-
-    async def put_claim(self, name: str, body: bytes) -> None:
-        """Never asked for."""
-        raise NotImplementedError(f"There is no place for {name} of {len(body)} bytes.")
-
-    async def claim(self, name: str) -> bytes | None:  # noqa: ARG002 (whatever it is, it is not here)
-        """There is none."""
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class _Named:
     at: int  # in the batch
     claim: Claim
 
 
-async def with_claims(batch: Sequence[Delivery], claims: Claims, retry: RetryPolicy) -> Sequence[Delivery]:
+async def with_claims(batch: Sequence[Delivery], claims: Claims | None, retry: RetryPolicy) -> Sequence[Delivery]:
     """The beginning of the batch, with the bodies of its claims; all of it, unless they are too large together.
 
-    At least one delivery of a batch that has any. Waits for as long as the blob store is away.
+    At least one delivery of a batch that has any. Waits for as long as the blob store is away. Without a place for
+    claims, as where the bus takes records of any size, nothing is fetched.
     """
+    if claims is None:
+        return batch
     named = [_Named(at, claim) for at, delivery in enumerate(batch) if (claim := _claim_of(delivery)) is not None]
     if not named:
         return batch

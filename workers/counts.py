@@ -1,58 +1,54 @@
 """Counts: numbers from somebody else's JSON, of which only sane counts are believed."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from ledger.usage import count_of
+from ledger.usage import INT64_MAX, count_of
+
+Json = dict[str, Any]
+"""A JSON object."""
+
+Counts = dict[str, int]
+"""The sane counts of a JSON object, by name. What in it is no count is not there."""
 
 
-class Counts:
-    """A mapping seen as counts: whatever in it is not a sane count is not there."""
-
-    __slots__ = ("_mapping",)
-
-    def __init__(self, mapping: object) -> None:
-        self._mapping: Mapping[str, Any] = mapping if isinstance(mapping, Mapping) else {}
-
-    def get(self, *names: str) -> int | None:
-        """The first of these that is a count."""
-        for name in names:
-            count = count_of(self._mapping.get(name))
-            if count is not None:
-                return count
-        return None
-
-    def under(self, *names: str) -> "Counts":
-        """The counts in the first of these that is a mapping."""
-        for name in names:
-            value = self._mapping.get(name)
-            if isinstance(value, Mapping):
-                return Counts(value)
-        return _NO_COUNTS
-
-    def by_modality(self, *lists: str) -> dict[str, int]:
-        """Tokens by modality, from lists of {modality, tokenCount}."""
-        tokens: dict[str, int] = {}
-        for name in lists:
-            for entry in mappings_in(self._mapping.get(name)):
-                count, modality = count_of(entry.get("tokenCount")), entry.get("modality")
-                if count is not None and isinstance(modality, str):
-                    tokens[modality] = tokens.get(modality, 0) + count
-        return {modality: count for modality, count in tokens.items() if count_of(count) is not None}
+def counts_in(value: object) -> Counts:
+    """The sane counts in a JSON object; none when it is no object."""
+    if not isinstance(value, dict):
+        return {}
+    return {name: count for name, number in value.items() if (count := count_of(number)) is not None}
 
 
-_NO_COUNTS = Counts(None)
+def object_in(*values: object) -> Json:
+    """The first of these that is a JSON object; an empty one when none is."""
+    for value in values:
+        if isinstance(value, dict):
+            return value
+    return {}
 
 
-def mappings_in(value: object) -> list[Mapping[str, Any]]:
-    """The mappings in a list; none when it is not a list."""
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+def objects_among(value: object) -> list[Json]:
+    """The JSON objects in a list; none when it is not a list."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def counts_by_modality(*lists: object) -> Counts:
+    """Tokens by modality, from lists of {modality, tokenCount}."""
+    tokens: Counts = {}
+    for entries in lists:
+        for entry in objects_among(entries):
+            count, modality = count_of(entry.get("tokenCount")), entry.get("modality")
+            if count is not None and isinstance(modality, str):
+                tokens[modality] = tokens.get(modality, 0) + count
+    return counts_in(tokens)
 
 
 def sum_of(*counts: int | None) -> int | None:
     """The sum of those that are known; None when none is, or when it is no sane count."""
-    known = [count for count in counts if count is not None]
-    return count_of(sum(known)) if known else None
+    total = None
+    for count in counts:
+        if count is not None:
+            total = count if total is None else total + count
+    return total if total is None or total <= INT64_MAX else None
 
 
 def first_of(*counts: int | None) -> int | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 
+import msgspec
+
 from ledger.bus import Delivery, Position
 from ledger.dialects import cut
 from ledger.errors import Invalid, UnknownVersion
@@ -25,6 +27,7 @@ class RejectCode(StrEnum):
     """Why a delivery is dead: a closed set, because it becomes a metric label."""
 
     ENVELOPE_UNREADABLE = "envelope_unreadable"
+    CLAIM_MISSING = "claim_missing"
     BODY_UNREADABLE = "body_unreadable"
     BODY_INVALID = "body_invalid"
     KEY_REUSED = "idempotency_key_reused"
@@ -44,13 +47,13 @@ class Rejected:
     error_class: str = ""  # the exception behind it, where there was one
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """A delivery whose envelope is valid and whose body is a JSON object."""
 
     delivery: Delivery
     envelope: Envelope
     body: bytes  # inflated, and readable
+    fields: dict[str, msgspec.Raw]  # the body's values, as slices of it
 
     @property
     def identity(self) -> Identity:
@@ -75,30 +78,40 @@ def decode(delivery: Delivery) -> Accepted | Rejected:
         raise
     except Invalid as error:
         return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, str(error), type(error).__name__)
-    fault = _fault_of(envelope) or ("The record has no body." if delivery.body is None else None)
+    fault = _fault_of(envelope)
     if fault:
         return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, fault)
+    sent = delivery.body if envelope.blob is None else delivery.claimed
+    if sent is None:
+        return _without_body(delivery, envelope)
     try:
-        body = readable(inflate(delivery.body or b"", envelope.content_encoding, MAX_BODY_BYTES)) or b"{}"
+        body = readable(inflate(sent, envelope.content_encoding, MAX_BODY_BYTES)) or b"{}"
         check_json_text(body)
-        cut(body)
+        return Accepted(delivery, envelope, body, cut(body))
     except Invalid as error:
         return Rejected(delivery, RejectCode.BODY_UNREADABLE, type(error).__name__, type(error).__name__)
-    return Accepted(delivery, envelope, body)
+
+
+def _without_body(delivery: Delivery, envelope: Envelope) -> Rejected:
+    if envelope.blob is None:
+        return Rejected(delivery, RejectCode.ENVELOPE_UNREADABLE, "The record has no body.")
+    detail = "The body was kept outside of the record and is no longer there."
+    return Rejected(delivery, RejectCode.CLAIM_MISSING, detail)
 
 
 def _fault_of(envelope: Envelope) -> str | None:
     """What makes a well-formed envelope unusable; nothing that `ingest_api` writes."""
     if not envelope.project:
         return "The envelope names no project."
-    if not all(map(_is_uuid, (envelope.record_id, envelope.event_id))):
+    if not all(map(_is_uuid, {envelope.record_id, envelope.event_id})):  # of a report they are the same
         return "The envelope's ids are no UUIDs."
-    times = (envelope.accepted_at, envelope.created_at)
-    if not all(EARLIEST_STORED_MS <= time <= LATEST_STORED_MS for time in times):
+    if not _is_storable(envelope.accepted_at) or not _is_storable(envelope.created_at):
         return "The envelope's times cannot be stored."
-    if envelope.blob is not None:
-        return "The body is kept outside of the record, where this program does not look."
     return None
+
+
+def _is_storable(ms: int) -> bool:
+    return EARLIEST_STORED_MS <= ms <= LATEST_STORED_MS
 
 
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -5,6 +5,7 @@ and come out the same as if the record had been reported like that.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -68,11 +69,12 @@ def is_error(status_code: int | None, given_error: str | None, sign: bool) -> bo
 
 def grouped(row: RequestLog, environment: str | None = None) -> RequestLog:
     """The row with the columns that are taken out of its metadata."""
+    metadata = dict(row.metadata)
     return replace(
         row,
-        session_id=first_of(row.metadata, "session_id", "sessionId"),
-        trace_id=first_of(row.metadata, "traceId", "trace_id"),
-        environment=environment or first_of(row.metadata, "environment", "env"),
+        session_id=first_of(metadata, "session_id", "sessionId"),
+        trace_id=first_of(metadata, "traceId", "trace_id"),
+        environment=environment or first_of(metadata, "environment", "env"),
     )
 
 
@@ -90,5 +92,9 @@ TOKEN_COLUMNS = (
 )
 
 
+_counts = attrgetter(*TOKEN_COLUMNS)
+_NOTHING_REPORTED = Usage()
+
+
 def _tokens(usage: Usage | None) -> dict[str, Any]:
-    return {name: getattr(usage, name) if usage else None for name in TOKEN_COLUMNS}
+    return dict(zip(TOKEN_COLUMNS, _counts(usage or _NOTHING_REPORTED), strict=True))

@@ -1,7 +1,6 @@
 """Facts: what one dialect says about a call, before anything is derived from the payloads. None is unknown."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -11,8 +10,7 @@ from workers.metadata import Pairs
 from workers.payloads import NO_CALL, NO_REPLY, Call, Reply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """A dialect's own statements. Money is pico-USD, times are milliseconds since 1970."""
 
     source: str
@@ -34,7 +32,7 @@ class Facts:
     raw_request: str | None = None
     raw_response: str | None = None
     media: tuple[StoredItem, ...] = ()
-    extra: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    extra: Mapping[str, msgspec.Raw] = msgspec.field(default_factory=dict)
     call: Call = NO_CALL  # what the request payload says
     reply: Reply = NO_REPLY  # what the reply payload says
 

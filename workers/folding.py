@@ -6,7 +6,7 @@ A deletion among the events is final: what is left of the record is a tombstone,
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -31,9 +31,8 @@ Stored = TypeVar("Stored", KeyEntry, Patch)
 Event = TypeVar("Event", Normalised, Update)
 
 
-@dataclass(frozen=True, slots=True)
-class FoldedRow:
-    """A row to write, and the deliveries of this chunk that it carries."""
+class FoldedRow(msgspec.Struct, frozen=True):
+    """A row to write, and the deliveries of this chunk that it carries. One is made for every report."""
 
     row: RequestLog
     carries: tuple[Accepted, ...]
@@ -73,9 +72,10 @@ async def fold(chunk: Chunk, store: RequestLogStore, price: Price) -> Fold:
     identities = {(patch.project, patch.id) for patch in chunk.deletes}
     identities |= {report.event.identity for report in chunk.reports}
     identities |= {update.event.identity for update in chunk.updates}
-    entries = by_id(await store.key_entries({identity for identity in identities if is_keyed(identity[1])}))
+    keyed = {identity for identity in identities if is_keyed(identity[1])}
+    entries = by_id(await store.key_entries(keyed))
     stored = by_id(await store.patches(identities))
-    effective = [report for report in _in_order(chunk.reports) if _is_the_record(report.event, entries, folded)]
+    effective = _records(chunk.reports, keyed, entries, folded)
     carried = _add_patches(chunk, stored, folded)
     known = _Known(entries, stored, chunk.until)
     _empty_and_note(known, carried, folded)
@@ -115,6 +115,10 @@ class _Known:
             return user_in(then)
         return None if "initiator" in merge(self.patches.get(identity, ())) else row.user_id
 
+    def is_complete(self, identity: Identity) -> bool:
+        """Whether the record's report is all that is known of it: its row is as it was prepared."""
+        return self.until is None and not self.patches.get(identity)
+
     def needs_bodies(self, identity: Identity) -> bool:
         """Whether the fold reads or changes the heavy columns of the stored row."""
         return not self.is_deleted(identity) and needs_bodies(merge(self.patches_of(identity)))
@@ -141,10 +145,20 @@ def _in_order(items: Sequence[Event]) -> list[Event]:
     return sorted(once.values(), key=lambda item: acceptance(item.event.position))
 
 
+def _records(
+    reports: Sequence[Normalised], keyed: Collection[Identity], entries: dict[Identity, list[KeyEntry]], folded: Fold
+) -> dict[Identity, Normalised]:
+    """The report that makes the row of each record."""
+    found: dict[Identity, Normalised] = {}
+    for report in _in_order(reports):
+        identity = report.event.identity
+        if identity not in keyed or _is_the_record(report.event, entries, folded):
+            found[identity] = report
+    return found
+
+
 def _is_the_record(event: Accepted, entries: dict[Identity, list[KeyEntry]], folded: Fold) -> bool:
     """Whether this report makes the row. A retry under the same key does not; another body under it is rejected."""
-    if not is_keyed(event.envelope.record_id):
-        return True
     known = entries.setdefault(event.identity, [])
     if not known:
         entry = _entry_of(event)
@@ -217,15 +231,21 @@ class _Base:
 
 
 async def _fold_rows(
-    reports: Sequence[Normalised],
+    reports: Mapping[Identity, Normalised],
     carried: Mapping[Identity, list[Update]],
     known: _Known,
     store: RequestLogStore,
     price: Price,
     folded: Fold,
 ) -> None:
-    bases = {report.event.identity: _Base(report.row, report) for report in reports}
-    wanted = [identity for identity in carried if identity not in bases]
+    bases = {}
+    for identity, report in reports.items():
+        if known.is_complete(identity):  # most are: the long way below takes three times as long for the same row
+            folded.rows.append(FoldedRow(report.row, (report.event,)))
+            folded.blobs.update({(identity[0], blob.sha256): blob for blob in report.blobs})
+        else:
+            bases[identity] = _Base(report.row, report)
+    wanted = [identity for identity in carried if identity not in reports]
     bases |= {(row.project, row.id): _Base(row) for row in await _stored_rows(wanted, known, store)}
     bases |= {identity: base for identity in wanted if identity not in bases and (base := known.grave(identity))}
     for identity, base in bases.items():

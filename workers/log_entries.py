@@ -1,6 +1,6 @@
 """Inserted log entries → Facts."""
 
-from ledger.dialects import cut, text_of, unknown_keys, value_of
+from ledger.dialects import text_of, unknown_keys, value_of
 from ledger.dialects.log_entries import KNOWN_KEYS, Fields, cost_pico_usd, duration_ms
 from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
@@ -12,7 +12,7 @@ from workers.providers import inferred_provider
 
 def facts(event: Accepted) -> Facts:
     """What the entry says; its payloads are kept as they came. Raises `Invalid` for what the API refuses."""
-    fields = cut(event.body)
+    fields = event.fields
     model = text_or_none(value_of(fields.get("model")))
     raw_request, raw_response = text_of(fields.get("request_data")), text_of(fields.get("response_data"))
     call = read_call(decoded(raw_request))

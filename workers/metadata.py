@@ -19,7 +19,9 @@ def merged(*layers: Mapping[str, Any]) -> Pairs:
     return tuple(texts.items())
 
 
-def first_of(metadata: Pairs, *names: str) -> str | None:
+def first_of(metadata: Mapping[str, str], *names: str) -> str | None:
     """The value of the first of these names that there is."""
-    values = dict(metadata)
-    return next((values[name] for name in names if values.get(name)), None)
+    for name in names:
+        if value := metadata.get(name):
+            return value
+    return None

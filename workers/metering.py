@@ -5,59 +5,61 @@ reasoning lie within the totals. Where a reported total is too small for its par
 usage is marked. Nothing is estimated: what was not reported is None.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec.structs import replace
 
 from ledger.usage import Usage
 from workers import dialects_of_usage as dialects
-from workers.counts import Counts, sum_of
+from workers.counts import Json, sum_of
 
 _NOTHING = Usage()
 
 
-def read_usage(reply: Mapping[str, Any]) -> Usage | None:
-    """The usage in a reply, or None when it reports none. Any mapping gives an answer, never an exception."""
+def read_usage(reply: Json) -> Usage | None:
+    """The usage in a reply, or None when it reports none. Any object gives an answer, never an exception."""
     reported = _as_reported(reply)
     if reported is None or reported == _NOTHING:
         return None
     return _with_total(_with_inclusive_output(_with_inclusive_input(_with_all_written(reported))))
 
 
-def read_service_tier(reply: Mapping[str, Any]) -> str | None:
+def read_service_tier(reply: Json) -> str | None:
     """The tier that served the call, as the reply names it."""
     return _named(reply, "service_tier")
 
 
-def read_speed(reply: Mapping[str, Any]) -> str | None:
+def read_speed(reply: Json) -> str | None:
     """The speed that served the call, as the reply names it."""
     return _named(reply, "speed")
 
 
-def _as_reported(reply: Mapping[str, Any]) -> Usage | None:
+def _as_reported(reply: Json) -> Usage | None:
     gemini, usage = reply.get("usageMetadata"), reply.get("usage")
-    if isinstance(gemini, Mapping):
-        return dialects.gemini(Counts(gemini))
-    if not isinstance(usage, Mapping):
+    if isinstance(gemini, dict):
+        return dialects.gemini(gemini)
+    if not isinstance(usage, dict):
         return None
     if reply.get("object") != "response" and ("prompt_tokens" in usage or "completion_tokens" in usage):
-        return dialects.chat(Counts(usage))  # gateways add other dialects' names to it; its own are inclusive
+        return dialects.chat(usage)  # gateways add other dialects' names to it; its own are inclusive
     if reply.get("type") == "message" or "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage:
-        return dialects.anthropic(Counts(usage))
-    return dialects.responses(Counts(usage), reply)
+        return dialects.anthropic(usage)
+    return dialects.responses(usage, reply)
 
 
 def _with_all_written(usage: Usage) -> Usage:
     """The cache writes by lifetime are parts of all that was written."""
-    written, split = usage.cache_write_tokens, sum_of(usage.cache_write_5m_tokens, usage.cache_write_1h_tokens)
-    if written is None or split is None or split <= written:
+    written = usage.cache_write_tokens
+    if written is None:
+        return usage
+    split = sum_of(usage.cache_write_5m_tokens, usage.cache_write_1h_tokens)
+    if split is None or split <= written:
         return usage
     read = None if usage.input_tokens is None else sum_of(usage.input_tokens, split - written)
     return replace(usage, input_tokens=read, cache_write_tokens=split, read_as_exclusive=True)
 
 
 def _with_inclusive_input(usage: Usage) -> Usage:
+    if usage.input_tokens is None:
+        return usage
     cached = sum_of(usage.cache_read_tokens, usage.cache_write_tokens)
     perceived = sum_of(usage.audio_input_tokens, usage.image_input_tokens, usage.video_input_tokens)
     read = _including(_including(usage.input_tokens, cached), perceived)
@@ -65,6 +67,8 @@ def _with_inclusive_input(usage: Usage) -> Usage:
 
 
 def _with_inclusive_output(usage: Usage) -> Usage:
+    if usage.output_tokens is None:
+        return usage
     drawn = sum_of(usage.audio_output_tokens, usage.image_output_tokens, usage.video_output_tokens)
     written = _including(_including(usage.output_tokens, drawn), usage.reasoning_tokens)
     if usage.reasoning_tokens and written == usage.output_tokens and _total_counts_reasoning_apart(usage):
@@ -93,10 +97,9 @@ def _with_total(usage: Usage) -> Usage:
     return usage
 
 
-def _named(reply: Mapping[str, Any], name: str) -> str | None:
+def _named(reply: Json, name: str) -> str | None:
     usage = reply.get("usage")
-    for source in (reply, usage if isinstance(usage, Mapping) else {}):
-        value = source.get(name)
+    for value in (reply.get(name), usage.get(name) if isinstance(usage, dict) else None):
         if isinstance(value, str) and value:
             return value
     return None

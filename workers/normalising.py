@@ -7,7 +7,7 @@ import msgspec
 
 from ledger.bus.broadcasts import partitions_of
 from ledger.deletion import Deletion, read_scope
-from ledger.dialects import cut, text_of
+from ledger.dialects import text_of
 from ledger.errors import Invalid
 from ledger.patch import EMPTY, Patch
 from ledger.report import Kind
@@ -79,7 +79,7 @@ def _report(event: Accepted, price: Price) -> Normalised:
 
 
 def _update(event: Accepted) -> Update:
-    patch = _patch(event, text_of(cut(event.body).get("update_data")) or EMPTY)
+    patch = _patch(event, text_of(event.fields.get("update_data")) or EMPTY)
     check_fields(patch)
     return Update(event, patch)
 

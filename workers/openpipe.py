@@ -3,16 +3,8 @@
 import msgspec
 
 from ledger.dialects import text_of, unknown_keys, value_of
-from ledger.dialects.openpipe import (
-    KNOWN_KEYS,
-    fields_of,
-    number_of,
-    received_at_ms,
-    requested_at_ms,
-    status_code,
-    tags_of,
-    text_map,
-)
+from ledger.dialects.openpipe import KNOWN_KEYS, number_of, status_of, tags_of, text_map
+from ledger.instants import epoch_ms
 from ledger.report import Kind
 from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
@@ -23,37 +15,46 @@ from workers.providers import prefixed_provider
 
 def facts(event: Accepted) -> Facts:
     """What the report says; its payloads are kept as they came. Raises `Invalid` for what the API refuses."""
-    fields = fields_of(event.body)
+    fields = event.fields
     is_anthropic = event.envelope.kind is Kind.OPENPIPE_REPORT_ANTHROPIC
     raw_request, raw_response = text_of(fields.get("reqPayload")), text_of(fields.get("respPayload"))
     call = read_call(decoded(raw_request))
-    metadata = tuple((text_map(call.metadata) | tags_of(fields)).items())
-    requested_at = requested_at_ms(fields)
+    metadata = text_map(call.metadata) | tags_of(fields)
+    figures = _Figures.of(fields)
     return Facts(
         source="openpipe_anthropic" if is_anthropic else "openpipe",
-        requested_at=event.envelope.accepted_at if requested_at is None else requested_at,
-        received_at=received_at_ms(fields),
+        requested_at=event.envelope.accepted_at if figures.requested_at is None else figures.requested_at,
+        received_at=figures.received_at,
         provider="anthropic" if is_anthropic else prefixed_provider(call.model) or "openai",
         model_requested=call.model,
-        status_code=status_code(fields),
+        status_code=figures.status_code,
         error=text_or_none(value_of(fields.get("errorMessage"))),
         streamed=call.streamed,
         user_id=call.user or text_or_none(call.metadata.get("user_id")) or first_of(metadata, "userId", "user_id"),
-        metadata=metadata,
+        metadata=tuple(metadata.items()),
         raw_request=raw_request,
         raw_response=raw_response,
-        extra=unknown_keys(fields, KNOWN_KEYS) | _kept_as_sent(fields),
+        extra=unknown_keys(fields, KNOWN_KEYS) | figures.kept_as_sent,
         call=call,
         reply=read_reply(decoded(raw_response)),
     )
 
 
-def _kept_as_sent(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    """Figures that the columns do not show as they were sent: seconds, and what no column can hold."""
-    stored = {
-        "requestedAt": requested_at_ms(fields),
-        "receivedAt": received_at_ms(fields),
-        "statusCode": status_code(fields),
-    }
-    sent = {key: number_of(value_of(fields.get(key))) for key in stored}
-    return {key: fields[key] for key, number in sent.items() if number and stored[key] != number}
+class _Figures(msgspec.Struct, frozen=True):
+    """The figures of a report as columns hold them, and the slices of those that the columns do not show as sent."""
+
+    requested_at: int | None
+    received_at: int | None
+    status_code: int | None
+    kept_as_sent: dict[str, msgspec.Raw]  # seconds, and what no column can hold
+
+    @classmethod
+    def of(cls, fields: dict[str, msgspec.Raw]) -> "_Figures":
+        """Each is read once. Raises `NotANumber`."""
+        requested, received, status = (number_of(value_of(fields.get(key))) for key in _FIGURES)
+        stored = epoch_ms(requested), epoch_ms(received), status_of(status)
+        sent = zip(_FIGURES, (requested, received, status), stored, strict=True)
+        return cls(*stored, {key: fields[key] for key, number, column in sent if number and column != number})
+
+
+_FIGURES = ("requestedAt", "receivedAt", "statusCode")

@@ -3,8 +3,6 @@
 Payloads are other people's JSON: every look at one is guarded by its type, and nothing in one can raise.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,12 +10,12 @@ import msgspec
 from ledger.errors import Invalid
 from ledger.json_text import check_json_text, readable
 from ledger.usage import Usage
+from workers.counts import Json, objects_among
 from workers.metering import read_service_tier, read_speed, read_usage
 from workers.streaming import read_stream
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What the request payload asks for."""
 
     model: str | None = None
@@ -26,11 +24,10 @@ class Call:
     prompt: str | None = None
     service_tier: str | None = None
     speed: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Json = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What the provider answered."""
 
     model: str | None = None
@@ -127,38 +124,47 @@ def _streamed(stream: str) -> Reply:
     )
 
 
-def _prompt_texts(request: dict[str, Any]) -> Iterator[str]:
+def _prompt_texts(request: Json) -> list[str]:
     """The system prompt first where a provider keeps it apart, then the messages in their order."""
+    texts: list[str] = []
     for key in ("system", "instructions", "systemInstruction", "system_instruction"):
-        yield from texts_in(request.get(key))
+        if key in request:
+            _add_texts(request[key], texts)
     for key in ("messages", "prompt", "input", "contents"):
         if request.get(key) is not None:
-            yield from texts_in(request[key])
-            return
+            _add_texts(request[key], texts)
+            break
+    return texts
 
 
-def texts_in(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> list[str]:
     """The texts of a message, a list of messages, a content part or a list of parts, in order."""
+    texts: list[str] = []
+    _add_texts(value, texts)
+    return texts
+
+
+def _add_texts(value: Any, texts: list[str]) -> None:
     if isinstance(value, str):
-        yield value
+        texts.append(value)
     elif isinstance(value, list):
         for item in value:
-            yield from texts_in(item)
+            _add_texts(item, texts)
     elif isinstance(value, dict):
         for key in ("content", "parts", "text"):
-            if value.get(key) is not None:
-                yield from texts_in(value[key])
+            if (held := value.get(key)) is not None:
+                _add_texts(held, texts)
                 return
 
 
-def _completion(reply: dict[str, Any]) -> str | None:
+def _completion(reply: Json) -> str | None:
     choices = _first_of(reply, "choices")
     if choices is not None:
         message = choices.get("message")
         source = message.get("content") if isinstance(message, dict) else choices.get("text")
         return _joined(texts_in(source), "")
     if isinstance(reply.get("output"), list):
-        return _joined((text for item in reply["output"] for text in _part_texts(item, "content")), "")
+        return _joined([text for item in reply["output"] for text in _part_texts(item, "content")], "")
     candidate = _first_of(reply, "candidates")
     if candidate is not None:
         content = candidate.get("content")
@@ -168,17 +174,15 @@ def _completion(reply: dict[str, Any]) -> str | None:
     return None
 
 
-def _part_texts(holder: Any, key: str) -> Iterator[str]:
+def _part_texts(holder: Any, key: str) -> list[str]:
     """The `text` of each part in a list of parts; parts of other kinds (tool calls, images) have none."""
     parts = holder.get(key) if isinstance(holder, dict) else None
     if isinstance(parts, str):
-        yield parts
-    for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            yield part["text"]
+        return [parts]
+    return [part["text"] for part in objects_among(parts) if isinstance(part.get("text"), str)]
 
 
-def _finish_reason(reply: dict[str, Any]) -> str | None:
+def _finish_reason(reply: Json) -> str | None:
     choice = _first_of(reply, "choices")
     if choice is not None:
         return _text(choice, "finish_reason")
@@ -188,7 +192,7 @@ def _finish_reason(reply: dict[str, Any]) -> str | None:
     return _text(reply, "stop_reason")
 
 
-def _error(reply: dict[str, Any]) -> str | None:
+def _error(reply: Json) -> str | None:
     error = reply.get("error")
     if isinstance(error, dict):
         return _text(error, "message")
@@ -198,20 +202,19 @@ def _error(reply: dict[str, Any]) -> str | None:
     return _text(reply, "message") if is_inner_error else None
 
 
-def _first_of(reply: dict[str, Any], key: str) -> dict[str, Any] | None:
+def _first_of(reply: Json, key: str) -> Json | None:
     items = reply.get(key)
     first = items[0] if isinstance(items, list) and items else None
     return first if isinstance(first, dict) else None
 
 
-def _text(value: dict[str, Any], key: str) -> str | None:
+def _text(value: Json, key: str) -> str | None:
     found = value.get(key)
     return found if isinstance(found, str) and found else None
 
 
-def _joined(texts: Iterator[str], separator: str = "\n") -> str | None:
-    found = list(texts)
-    return separator.join(found) if found else None
+def _joined(texts: list[str], separator: str = "\n") -> str | None:
+    return separator.join(texts) if texts else None
 
 
 def _json(text: str | None) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ledger.dialects import cut, text_of, unknown_keys, value_of
+from ledger.dialects import text_of, unknown_keys, value_of
 from ledger.dialects.pezzo import (
     KNOWN_KEYS,
     METADATA_KEYS,
@@ -26,7 +26,7 @@ SHOWN_METADATA = ("environment", "client", "clientVersion", "type", "promptId", 
 
 def facts(event: Accepted) -> Facts:
     """What the report says; its payloads are kept as they came. Raises `Invalid` for what the API refuses."""
-    fields = cut(event.body)
+    fields = event.fields
     request, response = part_of(fields, "request"), part_of(fields, "response")
     said, properties = _values(fields, "metadata"), _values(fields, "properties")
     raw_request, raw_response = text_of(request.get("body")), text_of(response.get("body"))

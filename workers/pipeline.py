@@ -4,22 +4,28 @@ bytes → Accepted | Rejected → RequestLog (`prepare`: decode, normalise, pric
 id (`fold`) → written (`write`) → settled → Receipt. What cannot become a row goes to the dead letters. A deletion by
 user or filter ends what is folded together: it is judged once all before it is written. Only the receipt's offsets are
 committed, by the driver that called: progress is proof of the write.
+
+A batch is as many chunks as a worker that is behind has at hand. While one is folded and written, the next one is
+prepared in a thread, and never folded: a fold reads what the one before has written.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from ledger.blobs import BlobStore
+from ledger.blobs import BlobStore, Claims
 from ledger.bus import Delivery, committable, settled_by
 from ledger.failpoints import failpoint
+from ledger.settings import BatchSection
 from ledger.store import RequestLogStore
+from workers.claims import with_claims
 from workers.decoding import Rejected
 from workers.deleting import STEP, Parts, delete_scope
 from workers.deriving import Price
-from workers.folding import Chunk, Fold, fold
+from workers.folding import Chunk, Fold, FoldedRow, fold
 from workers.judging import judge_late
 from workers.normalising import Normalised, Update
 from workers.preparing import Prepared, prepare
@@ -29,6 +35,9 @@ from workers.retrying import RetryPolicy, retrying
 from workers.writing import Lease, write
 
 log = logging.getLogger(__name__)
+
+_Part = tuple[Sequence[Delivery], Prepared]
+"""Deliveries from the start of what is left, and what they turned out to be."""
 
 
 @dataclass(slots=True)
@@ -41,8 +50,10 @@ class Deps:
     price: Price
     ceiling: Ceiling = field(default_factory=Ceiling)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    on_prepared: Callable[[], None] = lambda: None  # told when records have been read without harm
+    on_prepared: Callable[[], None] = lambda: None  # told when all records of a batch have been read without harm
+    rows_at_once: int = BatchSection().max_rows  # deliveries of one chunk
     deleted_at_once: int = STEP  # records of a deletion that are folded together
+    claims: Claims | None = None  # None: the bus takes records of any size
 
 
 async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[], bool] = lambda: True) -> Receipt:
@@ -52,18 +63,38 @@ async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[]
     the partitions went to another worker; every other error means that nothing may be committed.
     """
     stored = quarantined = 0
-    rest = batch
-    while rest:
-        # In a thread: a hostile body keeps a core busy, not the event loop.
-        prepared = await asyncio.to_thread(prepare, rest, deps.price)
-        deps.on_prepared()
-        part, rest = rest[: prepared.count], rest[prepared.count :]
-        receipt = await _store(deps, part, prepared, still_ours)
-        stored, quarantined = stored + receipt.stored, quarantined + receipt.quarantined
+    async with aclosing(_chunks(deps, batch)) as chunks:
+        async for part, prepared in chunks:
+            receipt = await _store(deps, part, prepared, still_ours)
+            stored, quarantined = stored + receipt.stored, quarantined + receipt.quarantined
     if batch:
         await retrying(lambda: deps.store.insert_progress(settled_by(batch)), deps.retry)
     failpoint("B3")
     return Receipt(stored, quarantined, committable(batch))
+
+
+async def _chunks(deps: Deps, batch: Sequence[Delivery]) -> AsyncGenerator[_Part, None]:
+    """The batch in chunks, each prepared while the one before it is stored. So two of them are held at most."""
+    rest = batch
+    coming = asyncio.ensure_future(_prepared(deps, rest))
+    try:
+        while rest:
+            part, prepared = await coming
+            rest = rest[prepared.count :]
+            if rest:
+                coming = asyncio.ensure_future(_prepared(deps, rest))
+            else:
+                deps.on_prepared()
+            yield part, prepared
+    finally:  # what is prepared and not stored is dropped with its errors: it has touched nothing and is read again
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _prepared(deps: Deps, rest: Sequence[Delivery]) -> _Part:
+    part = await with_claims(rest[: deps.rows_at_once], deps.claims, deps.retry)
+    prepared = await asyncio.to_thread(prepare, part, deps.price)  # a hostile body keeps a core busy, not the loop
+    return part[: prepared.count], prepared
 
 
 async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still_ours: Callable[[], bool]) -> Receipt:
@@ -83,9 +114,15 @@ async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still
         log.warning("Dead letters.", extra={"action": "dead_letters", **Counter(item.code.value for item in dead)})
         await retrying(lambda: deps.quarantine.put(dead), deps.retry)
         failpoint("B5")
+    return Receipt(_stored(changes.rows, refused), quarantined=len(dead), resume_at=committable(part))
+
+
+def _stored(rows: Sequence[FoldedRow], refused: Sequence[Rejected]) -> int:
+    """How many of these rows are listed with something of this chunk in them."""
     lost = {item.delivery.position for item in refused}
-    stored = sum(not lost.issuperset(event.position for event in row.carries) for row in changes.rows)
-    return Receipt(stored, quarantined=len(dead), resume_at=committable(part))
+    if not lost:
+        return sum(bool(row.carries) for row in rows)
+    return sum(not lost.issuperset(event.position for event in row.carries) for row in rows)
 
 
 async def _written(deps: Deps, reports: Sequence[Normalised], changes: Fold, lease: Lease) -> list[Rejected]:
@@ -114,5 +151,5 @@ def _refused_with_their_updates(
 ) -> list[Normalised]:
     """Reports whose rows were refused as updates of the same batch had made them; those are out of force by now."""
     lost = {item.delivery.position for item in refused}
-    updated = {event.position for row in changes.rows if row.patches for event in row.carries}
-    return [report for report in reports if report.event.position in lost & updated]
+    lost &= {event.position for row in changes.rows if row.patches for event in row.carries}
+    return [report for report in reports if report.event.position in lost] if lost else []

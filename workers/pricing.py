@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from ledger.clock import from_milliseconds
 from ledger.prices.book import PriceBook
-from ledger.prices.costing import Priceable, Priced, Unpriced, cost_of
+from ledger.prices.costing import Priceable, Priced, cost_of
 from ledger.request_log import CostStatus, RequestLog
 from workers.deriving import Derived
 
@@ -31,11 +31,12 @@ class Pricing:
             service_tier=derived.service_tier,
             speed=derived.speed,
         )
-        match cost_of(call, self._book(row.price_version)):
-            case Priced(pico_usd=amount, reason=reason):
-                return with_cost(replace(row, cost_computed=amount, cost_reason=str(reason) or None))
-            case Unpriced(reason=reason):
-                return with_cost(replace(row, cost_computed=None, cost_reason=str(reason)))
+        priced = cost_of(call, self._book(row.price_version))
+        computed = priced.pico_usd if isinstance(priced, Priced) else None
+        cost, status = _effective(row.cost_provided, computed)
+        return replace(
+            row, cost_computed=computed, cost_reason=str(priced.reason) or None, cost=cost, cost_status=status
+        )
 
     def _book(self, version: str) -> PriceBook:
         if version not in self._books:
@@ -45,8 +46,11 @@ class Pricing:
 
 def with_cost(row: RequestLog) -> RequestLog:
     """The row with its effective cost: what was provided, else what was computed, else none."""
-    if row.cost_provided is not None:
-        return replace(row, cost=row.cost_provided, cost_status=CostStatus.PROVIDED)
-    if row.cost_computed is not None:
-        return replace(row, cost=row.cost_computed, cost_status=CostStatus.COMPUTED)
-    return replace(row, cost=None, cost_status=CostStatus.UNPRICED)
+    cost, status = _effective(row.cost_provided, row.cost_computed)
+    return replace(row, cost=cost, cost_status=status)
+
+
+def _effective(provided: int | None, computed: int | None) -> tuple[int | None, CostStatus]:
+    if provided is not None:
+        return provided, CostStatus.PROVIDED
+    return computed, CostStatus.UNPRICED if computed is None else CostStatus.COMPUTED

@@ -20,13 +20,21 @@ def prefixed_provider(model: str | None) -> str | None:
     """The provider that a known prefix (`openai:` or `openai/`) names."""
     if model is None:
         return None
-    return next(
-        (provider for prefix, provider in PREFIXES.items() if model.startswith((f"{prefix}:", f"{prefix}/"))), None
-    )
+    for separator in ":/":
+        prefix, found, _ = model.partition(separator)
+        if found and prefix in PREFIXES:
+            return PREFIXES[prefix]
+    return None
 
 
 def inferred_provider(model: str | None) -> str | None:
     """The provider that the model's prefix or name tells; None when it tells nothing."""
     if model is None:
         return None
-    return prefixed_provider(model) or next((provider for names, provider in NAMES if model.startswith(names)), None)
+    prefixed = prefixed_provider(model)
+    if prefixed:
+        return prefixed
+    for names, provider in NAMES:
+        if model.startswith(names):
+            return provider
+    return None

@@ -3,13 +3,14 @@
 The text is whatever arrived, so it may be cut anywhere or be no stream at all. What is not a JSON object is left out.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
+from workers.counts import Json
 
-def objects_in(text: str) -> Iterator[Mapping[str, Any]]:
+
+def objects_in(text: str) -> Iterator[Json]:
     """The JSON objects in the events' data, in order. Any text gives an answer, never an exception.
 
     A text without any event that is JSON itself counts as its objects: servers refuse a stream in that way.
@@ -37,7 +38,7 @@ def _events(lines: list[str]) -> Iterator[list[str]]:
         yield data
 
 
-def _parsed(data: list[str]) -> Iterator[Mapping[str, Any]]:
+def _parsed(data: list[str]) -> Iterator[Json]:
     """The objects of one event; each line on its own when together they are no JSON (recorders drop blank lines)."""
     value = _json("\n".join(data))
     if value is None and len(data) > 1:
@@ -47,9 +48,9 @@ def _parsed(data: list[str]) -> Iterator[Mapping[str, Any]]:
         yield from _objects(value)
 
 
-def _objects(value: object) -> list[Mapping[str, Any]]:
+def _objects(value: object) -> list[Json]:
     values = value if isinstance(value, list) else [value]
-    return [one for one in values if isinstance(one, Mapping)]
+    return [one for one in values if isinstance(one, dict)]
 
 
 def _json(text: str) -> object:

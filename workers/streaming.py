@@ -4,20 +4,21 @@ A stream that was cut tells what arrived. What only its end would have told stay
 an Anthropic stream's start is a placeholder, not a count.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from ledger.usage import Usage
-from workers.counts import mappings_in
+from workers.counts import Json, object_in, objects_among
 from workers.metering import read_service_tier, read_speed, read_usage
 from workers.sse import objects_in
 
 _KNOWN_ONLY_AT_THE_END = frozenset({"output_tokens", "output_tokens_details"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamedReply:
+class StreamedReply(msgspec.Struct, frozen=True, kw_only=True):
     """What a stream told; None for what it did not."""
 
     usage: Usage | None = None
@@ -64,7 +65,7 @@ class _Gathered:
     whole_text: str | None = None  # the completion in one piece, for streams without pieces
     error: str | None = None
 
-    def identify(self, reply: Mapping[str, Any], *, model: str = "model", identity: str = "id") -> None:
+    def identify(self, reply: Json, *, model: str = "model", identity: str = "id") -> None:
         """Take over who answered, and how; the first model and id count, the last tier and speed."""
         self.model = self.model or _text(reply.get(model))
         self.response_id = self.response_id or _text(reply.get(identity))
@@ -72,10 +73,10 @@ class _Gathered:
         self.speed = read_speed(reply) or self.speed
 
 
-_Absorber = Callable[[_Gathered, Mapping[str, Any]], None]
+_Absorber = Callable[[_Gathered, Json], None]
 
 
-def _absorber_for(chunk: Mapping[str, Any]) -> _Absorber:
+def _absorber_for(chunk: Json) -> _Absorber:
     kind = chunk.get("type")
     if isinstance(kind, str):
         if kind.startswith("response."):
@@ -85,54 +86,54 @@ def _absorber_for(chunk: Mapping[str, Any]) -> _Absorber:
     return _absorb_gemini_chunk if "candidates" in chunk or "usageMetadata" in chunk else _absorb_chat_chunk
 
 
-def _absorb_chat_chunk(gathered: _Gathered, chunk: Mapping[str, Any]) -> None:
+def _absorb_chat_chunk(gathered: _Gathered, chunk: Json) -> None:
     gathered.identify(chunk)
     gathered.usage = read_usage(chunk) or gathered.usage
-    for choice in mappings_in(chunk.get("choices")):
+    for choice in objects_among(chunk.get("choices")):
         gathered.usage = read_usage(choice) or gathered.usage  # where some imitators put it
         if choice.get("index") not in (0, None):
             continue
         gathered.finish_reason = _text(choice.get("finish_reason")) or gathered.finish_reason
-        delta = _mapping(choice.get("delta") or choice.get("message"))
+        delta = object_in(choice.get("delta") or choice.get("message"))
         gathered.texts += _texts(delta.get("content")) or _texts(choice.get("text"))
 
 
-def _absorb_response_event(gathered: _Gathered, event: Mapping[str, Any]) -> None:
-    response = _mapping(event.get("response"))
+def _absorb_response_event(gathered: _Gathered, event: Json) -> None:
+    response = object_in(event.get("response"))
     gathered.identify(response)
     gathered.usage = read_usage(response) or gathered.usage
     if event.get("type") == "response.output_text.delta":
         gathered.texts += _texts(event.get("delta"))
-    parts = [part for item in mappings_in(response.get("output")) for part in mappings_in(item.get("content"))]
+    parts = [part for item in objects_among(response.get("output")) for part in objects_among(item.get("content"))]
     gathered.whole_text = "".join(_texts(parts)) or gathered.whole_text
 
 
-def _absorb_anthropic_event(gathered: _Gathered, event: Mapping[str, Any]) -> None:
-    message, delta = _mapping(event.get("message")), _mapping(event.get("delta"))
+def _absorb_anthropic_event(gathered: _Gathered, event: Json) -> None:
+    message, delta = object_in(event.get("message")), object_in(event.get("delta"))
     gathered.identify(message)
     gathered.finish_reason = _text(delta.get("stop_reason")) or gathered.finish_reason
-    gathered.texts += _texts(_mapping(event.get("content_block")).get("text")) or _texts(delta.get("text"))
+    gathered.texts += _texts(object_in(event.get("content_block")).get("text")) or _texts(delta.get("text"))
     started = {
-        name: count for name, count in _mapping(message.get("usage")).items() if name not in _KNOWN_ONLY_AT_THE_END
+        name: count for name, count in object_in(message.get("usage")).items() if name not in _KNOWN_ONLY_AT_THE_END
     }
-    for name, count in (started | dict(_mapping(event.get("usage")))).items():
+    for name, count in (started | object_in(event.get("usage"))).items():
         # counts only grow, so a later 0 is a gateway's filler, not news
         if count is not None and (count != 0 or name not in gathered.anthropic_usage):
             gathered.anthropic_usage[name] = count
 
 
-def _absorb_gemini_chunk(gathered: _Gathered, chunk: Mapping[str, Any]) -> None:
+def _absorb_gemini_chunk(gathered: _Gathered, chunk: Json) -> None:
     gathered.identify(chunk, model="modelVersion", identity="responseId")
     gathered.usage = read_usage(chunk) or gathered.usage
-    for candidate in mappings_in(chunk.get("candidates"))[:1]:
+    for candidate in objects_among(chunk.get("candidates"))[:1]:
         gathered.finish_reason = _text(candidate.get("finishReason")) or gathered.finish_reason
-        gathered.texts += _texts(_mapping(candidate.get("content")).get("parts"))
+        gathered.texts += _texts(object_in(candidate.get("content")).get("parts"))
 
 
-def _error_in(chunk: Mapping[str, Any]) -> str | None:
+def _error_in(chunk: Json) -> str | None:
     """The message of an error event, in any of the dialects."""
-    error = chunk.get("error") or _mapping(chunk.get("response")).get("error")
-    if isinstance(error, Mapping):
+    error = chunk.get("error") or object_in(chunk.get("response")).get("error")
+    if isinstance(error, dict):
         return _text(error.get("message")) or _text(error.get("type")) or "error"
     if chunk.get("type") == "error":
         return _text(chunk.get("message")) or _text(error) or "error"
@@ -143,11 +144,7 @@ def _texts(content: object) -> list[str]:
     """The texts of a content: a text, or a list of parts that have one."""
     if isinstance(content, str):
         return [content]
-    return [part["text"] for part in mappings_in(content) if isinstance(part.get("text"), str)]
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return [part["text"] for part in objects_among(content) if isinstance(part.get("text"), str)]
 
 
 def _text(value: object) -> str | None:

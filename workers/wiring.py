@@ -14,8 +14,10 @@ CODE_VERSION = "llmledger " + version("llmledger")
 
 
 def cluster_deps(pool: ClickHousePool, blobs_url: str, topic: str, clock: Clock = system_clock) -> Deps:
-    """Rows and dead letters to ClickHouse; dead letters say that they were read from this topic."""
-    return _deps(pool, blobs_url, TableQuarantine(pool, clock, CODE_VERSION, topic))
+    """Rows and dead letters to ClickHouse; dead letters say that they were read from this topic, claims are fetched."""
+    deps = _deps(pool, blobs_url, TableQuarantine(pool, clock, CODE_VERSION, topic))
+    deps.claims = ObstoreBlobs(blobs_url)
+    return deps
 
 
 def standalone_deps(pool: ClickHousePool, blobs_url: str, clock: Clock) -> Deps:

@@ -44,8 +44,7 @@ class Lease:
         digest = blake2b(digest_size=16)
         starts = committable(self.batch)
         digest.update(repr((sorted(starts.items()), len(self.batch))).encode())
-        for folded in rows:
-            digest.update(f"{folded.row.project}/{folded.row.id}/{folded.row.version};".encode())
+        digest.update("".join([f"{row.project}/{row.id}/{row.version};" for row in (one.row for one in rows)]).encode())
         for event in events:
             digest.update(f"{event.project}/{event.id}@{event.position};".encode())
         return digest.hexdigest()
@@ -71,9 +70,18 @@ async def write(
     fold: Fold, lease: Lease, store: RequestLogStore, blobs: BlobStore, policy: RetryPolicy
 ) -> list[Rejected]:
     """Write everything; when this returns it is durable, but for the deliveries that are given back as refused."""
-    token = lease.token(fold.rows, [*fold.entries, *fold.patches])
     step = stepping(lease, policy)
     failpoint("B1")
+    if fold.deletions or fold.entries or fold.patches:
+        await _write_events(fold, lease, store, step)
+    for (project, sha256), blob in fold.blobs.items():
+        await step(lambda p=project, h=sha256, b=blob: blobs.put(p, h, b.data))  # type: ignore[misc]
+        failpoint("B2.blobs")
+    return await _write_rows(fold.rows, lease, store, step)
+
+
+async def _write_events(fold: Fold, lease: Lease, store: RequestLogStore, step: Step) -> None:
+    token = lease.token(fold.rows, [*fold.entries, *fold.patches])
     if fold.deletions:
         await step(lambda: store.insert_deletions(fold.deletions, token))
         failpoint("B2.deletions")
@@ -83,10 +91,6 @@ async def write(
     if fold.patches:
         await step(lambda: store.insert_patches(fold.patches, token))
         failpoint("B2.patches")
-    for (project, sha256), blob in fold.blobs.items():
-        await step(lambda p=project, h=sha256, b=blob: blobs.put(p, h, b.data))  # type: ignore[misc]
-        failpoint("B2.blobs")
-    return await _write_rows(fold.rows, lease, store, step)
 
 
 async def _write_rows(rows: Sequence[FoldedRow], lease: Lease, store: RequestLogStore, step: Step) -> list[Rejected]:

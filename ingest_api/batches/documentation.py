@@ -74,8 +74,8 @@ def _operation(settings: IngestSettings) -> type[Operation]:
         },
         required=True,
         description=(
-            f"At most {settings.max_batch_items:,} items and {settings.max_body_bytes // 1024**2} MiB once decoded; may "
-            "be sent with Content-Encoding gzip or zstd. Each item's body as its own API takes it."
+            f"At most {settings.max_batch_items:,} items and {settings.max_batch_bytes // 1024**2} MiB once decoded; "
+            "may be sent with Content-Encoding gzip or zstd. Each item's body as its own API takes it."
         ),
     )
 

@@ -1,4 +1,4 @@
-"""The endpoint of batches: each item gets its own verdict, and a 2xx leaves nothing that could be sent again with success.
+"""The endpoint of batches: each item gets its own verdict, and a 2xx leaves nothing that is worth sending again.
 
 200: every item is durable. 207: some are, the others are bad. 422: all are bad. 503: at least one good item is not
 confirmed. All four tell what became of each item; with any other status, nothing of the batch was accepted.

@@ -6,15 +6,14 @@ No body makes it build more than one item too many: the rest of a longer batch i
 import re
 from collections.abc import Iterator
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
 from ledger.errors import Invalid, TooDeep, TooLarge
 from ledger.json_text import readable
 
-NDJSON = frozenset(
-    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
-)
+NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
 """Whoever names one of these sends lines, whatever they begin with."""
 
 _BOM = b"\xef\xbb\xbf"
@@ -31,6 +30,13 @@ class TooManyItems(TooLarge):
     """The batch has too many items."""
 
 
+class Item(NamedTuple):
+    """One item's bytes."""
+
+    text: bytes  # made readable
+    as_sent: bytes | None  # None: the text is what was sent
+
+
 class Framer:
     """Cuts batches of at most so many items."""
 
@@ -41,29 +47,33 @@ class Framer:
         self._elements = msgspec.json.Decoder(msgspec.defstruct("Elements", names, array_like=True))
         self.most = most
 
-    def items(self, body: bytes, *, as_lines: bool) -> Iterator[bytes]:
-        """The bytes of each item, in order; of a line that is no JSON too. Raises `Invalid` for a body that is no batch.
+    def items(self, body: bytes, *, as_lines: bool) -> Iterator[Item]:
+        """The items in their order, be a line JSON or not. Raises `Invalid` for a body that is no batch.
 
         `as_lines`: it is known to be NDJSON. Else its first character tells, whatever it was called.
         """
         body = body.removeprefix(_BOM)
-        first = _FIRST.search(body)
-        if first is None:
-            return iter(())
-        if as_lines or first.group() == b"{":
-            spans = [line.span() for line in islice(_LINE.finditer(body), self.most + 1)]
-        elif first.group() == b"[":
-            spans = self._elements_of(body, first.end())
-        else:
-            raise NoBatch
+        text = readable(body)  # as long as the body: a place in the one is the same place in the other
+        spans = self._spans(text, as_lines=as_lines)
         if len(spans) > self.most:
             raise TooManyItems(f"The batch has more than {self.most} items.")
-        return (body[start:end] for start, end in spans)
+        if text is body:
+            return (Item(text[start:end], None) for start, end in spans)
+        return (Item(text[start:end], body[start:end]) for start, end in spans)
 
-    def _elements_of(self, body: bytes, start: int) -> list[tuple[int, int]]:
-        """Where the array's elements are. They are found in the body as it came, not in the text made readable."""
+    def _spans(self, text: bytes, *, as_lines: bool) -> list[tuple[int, int]]:
+        first = _FIRST.search(text)
+        if first is None:
+            return []
+        if as_lines or first.group() == b"{":
+            return [line.span() for line in islice(_LINE.finditer(text), self.most + 1)]
+        if first.group() == b"[":
+            return self._elements_of(text, first.end())
+        raise NoBatch
+
+    def _elements_of(self, text: bytes, start: int) -> list[tuple[int, int]]:
         try:
-            elements = msgspec.structs.astuple(self._elements.decode(readable(body)))
+            elements = msgspec.structs.astuple(self._elements.decode(text))
         except RecursionError:
             raise TooDeep from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -72,12 +82,12 @@ class Framer:
         for element in elements:
             if element is msgspec.UNSET:
                 break
-            start = _end_of_gap(body, start)
+            start = _end_of_gap(text, start)
             spans.append((start, start + memoryview(element).nbytes))
             start = spans[-1][1]
         return spans
 
 
-def _end_of_gap(body: bytes, start: int) -> int:
-    gap = _BETWEEN.match(body, start)
+def _end_of_gap(text: bytes, start: int) -> int:
+    gap = _BETWEEN.match(text, start)
     return gap.end() if gap else start

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ingest_api.batches.framing import Item
 from ingest_api.batches.kinds import JUDGES, Stamp
 from ingest_api.batches.problems import Problem, problem_of
 from ingest_api.errors import InvalidFields, status_of
 from ingest_api.intake import idempotency_key
 from ledger.errors import Invalid, LedgerError, TooLarge
-from ledger.json_text import readable
 
 
 class Sound(msgspec.Struct, frozen=True):
@@ -27,8 +27,8 @@ class BadItem(Invalid):
     """An item must be a JSON object with `kind` and `body`."""
 
 
-class _Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name that is not known may be a misspelt key, so it is refused; of a name that is there twice, the last counts."""
+class _Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An unknown name may be a misspelt key, so it is refused. Of a name that is there twice, the last one counts."""
 
     kind: str
     body: msgspec.Raw
@@ -41,7 +41,7 @@ class ItemJudge:
 
     max_body_bytes: int
 
-    def verdict(self, item: bytes) -> Sound | Problem:
+    def verdict(self, item: Item) -> Sound | Problem:
         """Whether the item can be accepted, or why not."""
         try:
             return self._judged(item)
@@ -50,9 +50,8 @@ class ItemJudge:
         except (LedgerError, RecursionError) as error:
             return problem_of(status_of(error), error)
 
-    def _judged(self, item: bytes) -> Sound:
-        text = readable(item)
-        told = _told(text)
+    def _judged(self, item: Item) -> Sound:
+        told = _told(item.text)
         judge = JUDGES.get(told.kind)
         if judge is None:
             raise BadItem(f"There is no kind {told.kind[:40]!r}. Use one of: {', '.join(JUDGES)}.")
@@ -60,10 +59,10 @@ class ItemJudge:
         body = bytes(told.body)
         if len(body) > self.max_body_bytes:
             raise TooLarge(f"The body is larger than {self.max_body_bytes} bytes.")
-        return Sound(judge(body), body if text is item else _as_sent(item, text, body), key)
+        return Sound(judge(body), body if item.as_sent is None else _as_sent(item.as_sent, item.text, body), key)
 
 
-def _told(text: bytes) -> _Item:
+def _told(text: bytes) -> _Told:
     try:
         return _decoder.decode(text)
     except msgspec.ValidationError as error:
@@ -72,10 +71,10 @@ def _told(text: bytes) -> _Item:
         raise BadItem(f"The item is not JSON: {error}.") from None
 
 
-def _as_sent(item: bytes, text: bytes, body: bytes) -> bytes:
+def _as_sent(as_sent: bytes, text: bytes, body: bytes) -> bytes:
     """The body's place in the item. Only a name or a key could look like it, and they cannot hold what was replaced."""
     start = text.rindex(body)
-    return item[start : start + len(body)]
+    return as_sent[start : start + len(body)]
 
 
-_decoder = msgspec.json.Decoder(_Item)
+_decoder = msgspec.json.Decoder(_Told)

@@ -18,7 +18,7 @@ from ledger.blobs import Claims
 from ledger.bus import Position, Publisher, Record
 from ledger.clock import from_milliseconds
 from ledger.counted_log import CountedLog
-from ledger.errors import BusUnavailable, Invalid, LedgerError, TooLarge, Unavailable
+from ledger.errors import BusUnavailable, Invalid, LedgerError, TooLargeForBus, Unavailable
 from ledger.failpoints import failpoint
 from ledger.ids import ProjectId
 from ledger.report import CLAIM_VERSION, Claim, Envelope, decode, encode
@@ -93,9 +93,9 @@ class ClaimingPublisher:
             envelope = decode(record.envelope)
             claim = Claim(new_name(envelope), len(record.body))
         except (Invalid, OverflowError) as error:
-            raise TooLarge(_UNREADABLE) from error
+            raise TooLargeForBus(_UNREADABLE) from error
         if not is_name_of(claim.name, envelope.project):
-            raise TooLarge(_UNREADABLE)  # an old dead letter: `ingest_api` writes no such ids
+            raise TooLargeForBus(_UNREADABLE)  # an old dead letter: `ingest_api` writes no such ids
         await self._kept(claim.name, record.body)
         failpoint("A1.claim")
         named = with_changes(envelope, version=max(envelope.version, CLAIM_VERSION), blob=claim)
@@ -135,5 +135,5 @@ def is_name_of(name: str, project: ProjectId) -> bool:
 
 def most_bytes(record: Record) -> int:
     """The most that the record takes on the bus."""
-    beside = sum(3 * len(name) + len(value) + _HEADER_BYTES for name, value in record.headers)
+    beside = sum(4 * len(name) + len(value) + _HEADER_BYTES for name, value in record.headers)
     return _BATCH_BYTES + _HEADER_BYTES + len(record.key) + len(record.envelope) + len(record.body) + beside

@@ -20,11 +20,12 @@ from ledger.bus.kafka_lanes import NOT_HANDED_OVER, LanePlan
 from ledger.bus.kafka_producers import open_producer
 from ledger.bus.kafka_records import partition_of, wire_size
 from ledger.bus.kafka_session import Session
-from ledger.errors import BusUnavailable, LedgerError, TooLarge
+from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus
 from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 
 _RETRY_SECONDS = 0.5
 _COMPLAIN_SECONDS = 10.0
+_NO_BLOB_STORE = "LLMLEDGER_BLOBS__URL is not set"  # else it would have come without its body, see `claims`
 _GRACE_SECONDS = 1.0  # for what other lanes have in flight when one lane's failure ends the session
 _MAX_HELD_BYTES = 8 * MAX_MESSAGE_BYTES
 
@@ -78,7 +79,8 @@ class KafkaPublisher:
         """Return once all in-sync replicas have the record. Raises `TooLarge`, or `BusUnavailable` at the deadline."""
         size = wire_size(record)
         if size > self._section.max_record_bytes:
-            raise TooLarge(f"The record has {size} bytes, the bus takes {self._section.max_record_bytes}.")
+            limit = self._section.max_record_bytes
+            raise TooLargeForBus(f"This takes {size} bytes on the bus, which takes {limit} where {_NO_BLOB_STORE}.")
         if self._session is None or self.held_bytes + size > self._max_held_bytes:
             raise BusUnavailable(NOT_HANDED_OVER)
         chosen = record.partition

@@ -60,24 +60,33 @@ def status_code(response: Fields) -> int | None:
 
 def calculated_of(request: Fields, response: Fields) -> Calculated:
     """Duration and tokens, as far as the two parts tell them. Reads nothing of the reply but its `usage`."""
-    usage = _usage_of(response.get("body"))
-    prompt, completion = _prompt_tokens(usage), _count(usage, "completion_tokens", "output_tokens")
+    return calculated(timestamp_ms(request), timestamp_ms(response), _usage_of(response.get("body")))
+
+
+def calculated(started: int | None, ended: int | None, usage: msgspec.Raw | None) -> Calculated:
+    """The same of the two times, in milliseconds since 1970, and the reply's `usage`."""
+    counts = _counts_of(usage)
+    prompt, completion = _prompt_tokens(counts), _count(counts, "completion_tokens", "output_tokens")
     total = None if prompt is None or completion is None else prompt + completion
-    return Calculated(_duration(timestamp_ms(request), timestamp_ms(response)), prompt, completion, total)
+    return Calculated(_duration(started, ended), prompt, completion, total)
 
 
 def _duration(started: int | None, ended: int | None) -> int | None:
     return None if started is None or ended is None or ended < started else ended - started
 
 
-def _usage_of(body: msgspec.Raw | None) -> dict[str, Any]:
+def _usage_of(body: msgspec.Raw | None) -> msgspec.Raw | None:
     if body is None:
-        return {}
+        return None
     try:
         usage = _reply.decode(body).usage
     except msgspec.ValidationError:
-        return {}  # null: there was no reply
-    if usage is msgspec.UNSET or len(bytes(usage)) > _MAX_USAGE_BYTES:
+        return None  # null: there was no reply
+    return None if usage is msgspec.UNSET else usage
+
+
+def _counts_of(usage: msgspec.Raw | None) -> dict[str, Any]:
+    if usage is None or len(bytes(usage)) > _MAX_USAGE_BYTES:
         return {}
     value = value_of(usage)
     return value if isinstance(value, dict) else {}

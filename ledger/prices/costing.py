@@ -4,8 +4,9 @@ A wrong figure never looks like a right one: what is not known exactly is `Unpri
 only for what is known to cost nothing.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from ledger.prices.book import PriceBook
 from ledger.prices.reasons import CostReason
@@ -18,8 +19,7 @@ _STANDARD = frozenset({"", "default", "standard", "auto", "on_demand", "standard
 """What providers call the tier (or speed) of a call that nobody asked anything special of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Priceable:
+class Priceable(msgspec.Struct, frozen=True, kw_only=True):
     """All that a price depends on. The tier and the speed are the reply's, else the request's."""
 
     provider: str | None
@@ -31,16 +31,14 @@ class Priceable:
     speed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
+class Priced(msgspec.Struct, frozen=True):
     """A known price. The reason is empty, or says why the price deserves a second look."""
 
     pico_usd: int  # 10**-12 USD; fits an Int64
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unpriced:
+class Unpriced(msgspec.Struct, frozen=True):
     """There is no known price."""
 
     reason: CostReason
@@ -73,5 +71,7 @@ def _context(call: Priceable) -> Context:
 
 def _named(tier: str | None) -> str:
     """The tier in lower case; empty when it is the standard one."""
-    name = (tier or "").strip().lower()
+    if not tier or tier in _STANDARD:
+        return ""
+    name = tier.strip().lower()
     return "" if name in _STANDARD else name

@@ -119,9 +119,10 @@ def _scaled(amounts: Sequence[Fraction], denominator: int) -> _Segment:
 def _reader(attributes: Iterable[str]) -> Callable[[Usage], tuple[Any, ...]]:
     """A function of a usage that gives these counts, each an int or None."""
     names = tuple(attributes)
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda usage: tuple([getattr(usage, name) for name in names])
+    if not names:
+        return lambda _: ()
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda usage: (get(usage),)
 
 
 def _is_needed(side: str, rates: Mapping[str, Rate]) -> bool:

@@ -38,6 +38,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     cpu_us: float | None = None  # of our process, per item
     limit_cpu_us: float | None = None
     target: Target | None = None
+    about: str = ""  # shown where there is no limit to name
     wrong: str | None = None  # what was lost, doubled or refused: then the figure means nothing
 
     @property
@@ -73,7 +74,7 @@ _HEADINGS = (
     "of limit",
     "count",
     "seconds",
-    "the limit is",
+    "the limit, or more about it",
 )
 _LEFT = (0, 5, 6, 11)
 
@@ -87,11 +88,12 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def summary(figures: Sequence[Figure]) -> str:
-    """How many targets there are, and which were missed."""
+    """How many targets there are, which were missed, and what was wrong."""
     aimed = [figure for figure in figures if figure.target]
     missed = [figure.name for figure in aimed if figure.verdict == "MISSED"]
     reached = sum(figure.verdict == "reached" for figure in aimed)
-    return "\n".join([f"{reached} of {len(aimed)} targets reached.", *(f"MISSED: {name}" for name in missed)])
+    wrong = [f"{figure.name}: {figure.verdict}" for figure in figures if figure.wrong]
+    return "\n".join([f"{reached} of {len(aimed)} targets reached.", *(f"MISSED: {name}" for name in missed), *wrong])
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -112,7 +114,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         _number(figure.limit_cpu_us),
         _number(figure.count, "{:,}"),
         _number(figure.seconds, "{:.1f}"),
-        figure.limit_name or "-",
+        figure.limit_name or figure.about or "-",
     )
 
 

@@ -25,6 +25,7 @@ class Job(msgspec.Struct, frozen=True):
     connections: int
     seconds: float
     requests: int | None = None
+    per_second: int | None = None  # of all connections together; None: as many as are answered
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -51,6 +52,13 @@ class _Run:
         """Whether one more request is wanted."""
         limit = self.job.requests
         return time.perf_counter() < self.stop_at and (limit is None or self.started < limit)
+
+    def wait_for_next(self) -> float:
+        """Seconds until the next request has its turn; 0 where no pace is set, and for one that is late."""
+        if not self.job.per_second:
+            return 0.0
+        turn = self.stop_at - self.job.seconds + self.started / self.job.per_second
+        return max(0.0, turn - time.perf_counter())
 
 
 class _Connection(asyncio.Protocol):
@@ -86,12 +94,19 @@ class _Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         if self._run.may_go_on():
+            wait = self._run.wait_for_next()
             self._run.started += 1
-            self._sent_at = time.perf_counter()
-            self._transport.write(self._run.job.request)
+            if wait:
+                asyncio.get_running_loop().call_later(wait, self._send)
+            else:
+                self._send()
         else:
             self._sent_at = 0.0  # nothing is under way: the end of the connection is no failure
             self._transport.close()
+
+    def _send(self) -> None:
+        self._sent_at = time.perf_counter()
+        self._transport.write(self._run.job.request)
 
 
 async def generate(job: Job) -> Outcome:

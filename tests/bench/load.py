@@ -18,6 +18,19 @@ _TIMEOUT_SECONDS = 30  # of one request; wrk would give up after two
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
+_PACE = """
+local ffi = require("ffi")
+ffi.cdef("typedef struct { long seconds; long nanoseconds; } bench_time; int clock_gettime(int, bench_time *);")
+local time, first, sent = ffi.new("bench_time"), nil, 0
+function delay()
+  ffi.C.clock_gettime(0, time)
+  local now = tonumber(time.seconds) * 1000 + tonumber(time.nanoseconds) / 1e6
+  first, sent = first or now, sent + 1
+  return math.max(0, first + sent * 1000 / %d - now)
+end
+"""  # each request has its place in time; one that is late goes at once
+
+
 class LoadFailed(Exception):
     """Some answers were not 200, so what was measured is not what was meant."""
 
@@ -37,12 +50,12 @@ def tool() -> str:
     return "wrk" if shutil.which("wrk") else "the bench's own generator (wrk is not installed)"
 
 
-def steady_load(endpoint: Endpoint, *, connections: int, seconds: float) -> Outcome:
-    """As many requests as are answered in that time. Raises `LoadFailed`."""
+def steady_load(endpoint: Endpoint, *, connections: int, seconds: float, per_second: int | None = None) -> Outcome:
+    """As many requests as are answered in that time, or so many a second of them. Raises `LoadFailed`."""
     wrk = shutil.which("wrk")
     if wrk:
-        return _checked(_wrk(wrk, endpoint, connections, seconds))
-    return _checked(_generated(_job(endpoint, connections, seconds, None)))
+        return _checked(_wrk(wrk, endpoint, connections, seconds, per_second))
+    return _checked(_generated(_job(endpoint, connections, seconds, None, per_second)))
 
 
 def counted_load(endpoint: Endpoint, *, requests: int, seconds: float) -> Outcome:
@@ -56,13 +69,21 @@ def _checked(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _job(endpoint: Endpoint, connections: int, seconds: float, requests: int | None) -> Job:
+def _job(
+    endpoint: Endpoint, connections: int, seconds: float, requests: int | None, per_second: int | None = None
+) -> Job:
+    address = urlsplit(endpoint.url)
+    request = request_of(endpoint)
+    return Job(address.hostname or "", address.port or 80, request, connections, seconds, requests, per_second)
+
+
+def request_of(endpoint: Endpoint) -> bytes:
+    """The whole request as it goes over the wire, keep-alive."""
     address = urlsplit(endpoint.url)
     target = f"{address.path}?{address.query}" if address.query else address.path
     headers = (*endpoint.headers, ("Host", address.netloc), ("Content-Length", str(len(endpoint.body))))
     head = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    request = f"{endpoint.method} {target} HTTP/1.1\r\n{head}\r\n".encode() + endpoint.body
-    return Job(address.hostname or "", address.port or 80, request, connections, seconds, requests)
+    return f"{endpoint.method} {target} HTTP/1.1\r\n{head}\r\n".encode() + endpoint.body
 
 
 def _generated(job: Job) -> Outcome:
@@ -76,14 +97,16 @@ def _generated(job: Job) -> Outcome:
     return msgspec.json.decode(ended.stdout, type=Outcome)
 
 
-def _wrk(wrk: str, endpoint: Endpoint, connections: int, seconds: float) -> Outcome:
+def _wrk(wrk: str, endpoint: Endpoint, connections: int, seconds: float, per_second: int | None) -> Outcome:
     whole = max(1, round(seconds))  # wrk takes whole seconds only
     with tempfile.TemporaryDirectory() as folder:
         body, script = Path(folder) / "body", Path(folder) / "request.lua"
         body.write_bytes(endpoint.body)
         headers = "".join(f"wrk.headers[{_lua(name)}] = {_lua(value)}\n" for name, value in endpoint.headers)
+        pace = _PACE % per_second if per_second else ""
         script.write_text(
-            f'wrk.method = {_lua(endpoint.method)}\nwrk.body = io.open({_lua(str(body))}, "rb"):read("*a")\n{headers}'
+            f"wrk.method = {_lua(endpoint.method)}\n"
+            f'wrk.body = io.open({_lua(str(body))}, "rb"):read("*a")\n{headers}{pace}'
         )
         shape = ["-t1", f"-c{connections}", f"-d{whole}s", "--timeout", f"{_TIMEOUT_SECONDS}s", "--latency"]
         command = [wrk, *shape, "-s", str(script), endpoint.url]

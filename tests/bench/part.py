@@ -1,4 +1,4 @@
-"""`python -m tests.bench.part NAME`: one part in a process of its own. The plan comes on stdin, figures go to stdout."""
+"""`python -m tests.bench.part NAME`: one part as a process of its own. The plan is on stdin, figures go to stdout."""
 
 import os
 import sys

@@ -9,7 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from ledger.bus.kafka_producers import open_producer
 from ledger.bus.kafka_topics import TopicState, ensure_topics
 from ledger.errors import BusUnavailable, Misconfigured
-from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+from ledger.settings import KafkaSection
 from tests.support.kafka_settings import free_port
 
 pytestmark = pytest.mark.kafka
@@ -40,9 +40,15 @@ async def test_a_missing_topic_is_made_and_then_found(new_section: KafkaSection)
 
 async def test_the_topic_keeps_what_is_promised(kafka_section: KafkaSection) -> None:
     topic = await configuration_of(kafka_section, kafka_section.topic)
-    assert topic["max.message.bytes"] == str(MAX_MESSAGE_BYTES)
+    assert int(topic["max.message.bytes"]) == 1_048_588, "what every broker takes"
     assert topic["retention.ms"] == str(7 * DAY_MS)
     assert topic["compression.type"] == "producer"
+
+
+async def test_a_topic_for_larger_records_takes_them(new_section: KafkaSection) -> None:
+    section = replace(new_section, max_record_bytes=8_000_000)
+    await ensure_topics(section)
+    assert int((await configuration_of(section, section.topic))["max.message.bytes"]) > 8_000_000
 
 
 async def test_another_number_of_partitions_is_refused(kafka_section: KafkaSection) -> None:

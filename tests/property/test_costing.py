@@ -1,12 +1,11 @@
 """Prices over all usages: additive, growing with what was used, and never an exception."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from ledger.prices.book import PriceBook
 from ledger.prices.costing import CostReason, Priceable, Priced, Unpriced, cost_of

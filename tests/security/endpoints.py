@@ -19,10 +19,20 @@ KEEPING_NOTHING: dict[str, Sent] = {
     "cache/v1/request/retrieve": lambda _: {"request": {}},
     "cache/v1/request/save": lambda _: {"request": {}, "response": {}},
 }
-ENDPOINTS = WRITING | KEEPING_NOTHING
+BATCHES: dict[str, Sent] = {
+    "reports": lambda id_: [
+        {"kind": "openpipe.report", "body": {"reqPayload": {"model": "m"}}},
+        {"kind": "log.update", "body": {"id": id_, "update_data": {"cost": 1}}},
+    ],
+}
+"""They write too; their items tell where each is, and have keys of their own."""
+
+ENDPOINTS = WRITING | KEEPING_NOTHING | BATCHES
 
 
 def paths(name: str) -> list[str]:
     """Where an endpoint is served."""
+    if name in BATCHES:
+        return [f"/api/v1/{name}"]
     prefix = "/api/v1/" if name in {"report", "report-anthropic", "check-cache"} else "/api/"
     return [f"{prefix}{name}", f"/{name}"]

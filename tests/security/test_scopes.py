@@ -12,7 +12,7 @@ import ingest_api.routes
 import query_api.routes
 from ledger.keys import ALL_PROJECTS, Scope
 from tests.security.conftest import HOLDERS, Holder
-from tests.security.endpoints import ENDPOINTS, paths
+from tests.security.endpoints import BATCHES, ENDPOINTS, paths
 from tests.support.standalone_process import FIRST_PROJECT, Standalone
 
 Rule = Callable[[Holder], int]
@@ -22,6 +22,11 @@ Endpoint = tuple[str, str]
 def writes(holder: Holder) -> int:
     """The scope ingest, whose keys always belong to a project."""
     return 200 if Scope.INGEST in holder.scopes else 401
+
+
+def writes_batches(holder: Holder) -> int:
+    """The same, told apart from an unknown key."""
+    return 200 if Scope.INGEST in holder.scopes else 403
 
 
 def any_key(_: Holder) -> int:
@@ -55,8 +60,11 @@ def administers(mine: int, everything: int) -> Rule:
     return rule
 
 
+RULES: dict[str, Rule] = {"check-cache": any_key, **dict.fromkeys(BATCHES, writes_batches)}
+
+
 def _writing(name: str) -> dict[Endpoint, Rule]:
-    return {("POST", path): (any_key if name == "check-cache" else writes) for path in paths(name)}
+    return {("POST", path): RULES.get(name, writes) for path in paths(name)}
 
 
 OPENPIPE = ("report", "report-anthropic", "check-cache")

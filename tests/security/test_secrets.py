@@ -40,7 +40,7 @@ def answers(attacked: Standalone, keys_by_scope: dict[str, str]) -> list[httpx.R
 
 def requests() -> Iterator[tuple[str, str]]:
     for name in ENDPOINTS:
-        yield "POST", paths(name)[1]
+        yield "POST", paths(name)[-1]
     for path in READING:
         yield "GET", path
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from ledger.report import decode
-from tests.security.endpoints import ENDPOINTS, KEEPING_NOTHING, WRITING, Sent, paths
+from tests.security.endpoints import BATCHES, ENDPOINTS, KEEPING_NOTHING, WRITING, Sent, paths
 from tests.unit.ingest_api.service import IngestService, as_json, make_service
 
 WRITING_PATHS = [(path, body) for name, body in WRITING.items() for path in paths(name)]
+BATCH_PATHS = [(path, body) for name, body in BATCHES.items() for path in paths(name)]
+TAKING_KEYS = [*WRITING_PATHS, *BATCH_PATHS]
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_the_document_says_which_endpoints_take_a_key_and_tell_a_position(
     for path in paths(name):
         headers = {given["name"] for given in operations[path].get("parameters", []) if given["in"] == "header"}
         told = set(operations[path]["responses"]["200"].get("headers", {}))
-        assert ("Idempotency-Key" in headers) is (name in WRITING), path
+        assert ("Idempotency-Key" in headers) is (name in WRITING | BATCHES), path
         assert ("LLMLedger-Position" in told) is (name in WRITING), path
 
 
@@ -74,7 +76,7 @@ async def test_the_same_key_is_the_same_event_and_every_acceptance_tells_its_pos
     assert len(set(seen)) == 4
 
 
-@pytest.mark.parametrize(("path", "body"), WRITING_PATHS, ids=[path for path, _ in WRITING_PATHS])
+@pytest.mark.parametrize(("path", "body"), TAKING_KEYS, ids=[path for path, _ in TAKING_KEYS])
 @pytest.mark.parametrize("key", [b"", b" ", b"x" * 256, b"\xc3\xa4", b"a\x07b"])
 async def test_a_key_that_is_none_is_refused_and_nothing_is_accepted(
     path: str, body: Sent, key: bytes, service: IngestService

@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from ledger.bus.kafka import KafkaPublisher
 from ledger.bus.kafka_topics import ensure_topics
-from ledger.settings import KafkaSection
+from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 from tests.support.kafka_broker import BrokerProcess, NoBroker, restart, start_broker
 from tests.support.kafka_reading import everything_in
 from tests.support.publishing import PublishingBus
@@ -30,14 +31,25 @@ def kafka_broker() -> Iterator[BrokerProcess]:
 @pytest.fixture
 async def kafka_section(kafka_broker: BrokerProcess) -> KafkaSection:
     """Settings for topics that exist and are empty."""
+    return await _with_topics(kafka_broker)
+
+
+@pytest.fixture
+async def kafka_section_without_claims(kafka_broker: BrokerProcess) -> KafkaSection:
+    """The same for records of any size: everything goes through Kafka."""
+    return await _with_topics(kafka_broker, max_record_bytes=MAX_MESSAGE_BYTES)
+
+
+async def _with_topics(broker: BrokerProcess, **changes: int) -> KafkaSection:
     name = f"test-{uuid4().hex[:12]}"
     section = KafkaSection(
-        bootstrap_servers=kafka_broker.bootstrap_servers,
+        bootstrap_servers=broker.bootstrap_servers,
         topic=name,
         group=f"{name}-workers",
         partitions=4,
         generation=7,
     )
+    section = replace(section, **changes)
     await ensure_topics(section, wait_seconds=30.0)
     return section
 
@@ -52,8 +64,11 @@ async def kafka_publisher(kafka_section: KafkaSection) -> AsyncIterator[KafkaPub
 
 
 @pytest.fixture
-async def publishing_kafka(kafka_section: KafkaSection, kafka_broker: BrokerProcess) -> AsyncIterator[PublishingBus]:
+async def publishing_kafka(
+    kafka_section_without_claims: KafkaSection, kafka_broker: BrokerProcess
+) -> AsyncIterator[PublishingBus]:
     """Kafka under the contract of publishers."""
+    kafka_section = kafka_section_without_claims
     publisher = KafkaPublisher(kafka_section, stall_seconds=kafka_section.deadline_seconds)
     await publisher.start()
 

@@ -1,4 +1,7 @@
-"""The worker of the standalone mode: read the log, process, commit. Stops on the first error; nothing is skipped."""
+"""The worker of the standalone mode: read the log, process, commit. Stops on the first error; nothing is skipped.
+
+The log is read further while a batch is stored, up to one batch more. Only what is stored is committed.
+"""
 
 import asyncio
 import errno
@@ -7,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from ledger.bus import Delivery, Source, committable
 from ledger.failpoints import failpoint
@@ -47,16 +51,15 @@ async def run_log_worker(
     guard: Guard | None = None,
 ) -> None:
     """Process what is on the log and what comes, until `stop` is set; then finish what was read already."""
+    if stop.is_set():
+        return
     storing = _Storing(source, handle, guard, vitals)
-    buffer: BatchBuffer[Delivery] = BatchBuffer(batch, time.monotonic)
-    stopping = asyncio.create_task(stop.wait())
+    ahead = _Ahead(source, BatchBuffer(batch, time.monotonic), batch.max_rows)
+    reading = asyncio.create_task(ahead.read(), name="log-reading")
+    stopping = asyncio.create_task(stop.wait(), name="log-stop")
     vitals.ready = True
     try:
-        while not stop.is_set() or len(buffer):
-            await _fill(buffer, source, batch, stopping)
-            chunk = buffer.take()
-            if not chunk:
-                break  # the source is closed, or there is nothing left to finish
+        while chunk := await ahead.take(reading, stopping):
             if stop.is_set():
                 failpoint("B7")
             failpoint("C3")
@@ -65,7 +68,55 @@ async def run_log_worker(
     finally:
         vitals.ready = False
         stopping.cancel()
+        await _end(reading)
         storing.take_back_mark()
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What is read and not yet being stored."""
+
+    source: Source
+    buffer: BatchBuffer[Delivery]
+    at_once: int
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self) -> None:
+        """Read until the source is closed; wait while a whole batch is held."""
+        while True:
+            while not (room := self.buffer.room):
+                self.taken.clear()
+                await self.taken.wait()
+            limit = min(room, self.at_once)
+            found = await retrying(lambda: self.source.poll(limit), RetryPolicy())  # noqa: B023  used at once
+            if not found:
+                return
+            for delivery in found:
+                self.buffer.add(delivery, len(delivery.body or b""))
+            self.came.set()
+
+    async def take(self, reading: asyncio.Task[None], stopping: asyncio.Task[bool]) -> Sequence[Delivery]:
+        """The next batch: once it is worth an insert, or nothing more may be waited for; empty when that was all."""
+        while not (reading.done() or stopping.done() or self.buffer.seconds_until_ready() == 0):
+            self.came.clear()
+            coming = asyncio.create_task(self.came.wait())
+            waited_for: set[asyncio.Task[Any]] = {coming, reading, stopping}
+            wait = self.buffer.seconds_until_ready()
+            await asyncio.wait(waited_for, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            coming.cancel()
+        if stopping.done():
+            await _end(reading)
+        if reading.done() and not reading.cancelled():
+            reading.result()
+        batch = self.buffer.take()
+        self.taken.set()
+        return batch
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @dataclass(slots=True)
@@ -136,26 +187,3 @@ class _Storing:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             log.warning("There is no room for the mark of what is tried.", extra={"error": str(error)})
-
-
-async def _fill(
-    buffer: BatchBuffer[Delivery], source: Source, batch: BatchSection, stopping: asyncio.Task[bool]
-) -> None:
-    """Read until a batch is worth an insert, or nothing more may be waited for."""
-    while not stopping.done():
-        wait = buffer.seconds_until_ready()
-        if wait == 0:
-            return
-        limit = batch.max_rows - len(buffer)
-        reading = asyncio.ensure_future(retrying(lambda: source.poll(limit), RetryPolicy()))  # noqa: B023  used at once
-        await asyncio.wait({reading, stopping}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            reading.cancel()
-            await asyncio.wait({reading})
-        if reading.cancelled():
-            continue
-        found = reading.result()
-        if not found:
-            return  # the source is closed
-        for delivery in found:
-            buffer.add(delivery, len(delivery.body or b""))

@@ -1,4 +1,4 @@
-"""The calls that every system is given: the bench's own reports, of this minute, since some systems look back by time."""
+"""The calls that every system is given: the bench's own reports, of this minute, since lists may look back by time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

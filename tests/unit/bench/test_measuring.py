@@ -1,13 +1,16 @@
 """The bench's own instruments: what they count is what happened."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+import msgspec
 import pytest
 
 from ledger.bus import Delivery, Position
-from tests.bench.bodies import record, report_body
+from ledger.report import Envelope, Kind, encode
+from tests.bench.bodies import anthropic_body, batch_body, entry_body, pezzo_body, record, report_body
 from tests.bench.figures import Figure, table
 from tests.bench.generator import Job, generate
 from tests.bench.load import LoadFailed, read_wrk
@@ -45,6 +48,14 @@ async def test_the_generator_sends_so_many_whole_requests_and_counts_their_answe
     assert (outcome.requests, outcome.failures) == (100, 0)
     assert seen == [REQUEST] * 100
     assert 0 < outcome.p50_ms <= outcome.p99_ms
+
+
+async def test_a_pace_changes_when_requests_are_sent_not_how_many() -> None:
+    seen: list[bytes] = []
+    async with served(b"200", seen) as port:
+        job = Job("127.0.0.1", port, REQUEST, connections=4, seconds=60.0, requests=30, per_second=300)
+        outcome = await generate(job)
+    assert (outcome.requests, outcome.failures, len(seen)) == (30, 0, 30)
 
 
 async def test_an_answer_that_is_not_200_is_a_failure() -> None:
@@ -85,3 +96,40 @@ def test_a_body_has_the_size_that_is_asked_for_and_becomes_a_priced_row(size: in
     assert isinstance(report, Normalised)
     assert report.row.total_tokens == 780
     assert report.row.cost
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (Kind.OPENPIPE_REPORT_ANTHROPIC, anthropic_body),
+        (Kind.PEZZO_REQUEST, pezzo_body),
+        (Kind.LOG_INSERT, entry_body),
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 3000])
+def test_every_dialect_s_body_has_the_size_and_becomes_a_priced_row(
+    kind: Kind, body: Callable[[int], bytes], size: int
+) -> None:
+    sent = body(size)
+    assert abs(len(sent) - size) <= 16
+    envelope = msgspec.structs.replace(decoded_envelope(), kind=kind)
+    accepted = decode(Delivery(Position(1, 0, 7), record(7, size).key, encode(envelope), sent))
+    assert isinstance(accepted, Accepted)
+    report = normalise(accepted, Pricing().price)
+    assert isinstance(report, Normalised)
+    assert report.row.total_tokens == 780
+    assert report.row.cost
+
+
+def decoded_envelope() -> Envelope:
+    """That of a record of the bench."""
+    made = record(7, 1000)
+    accepted = decode(Delivery(Position(1, 0, 7), made.key, made.envelope, made.body))
+    assert isinstance(accepted, Accepted)
+    return accepted.envelope
+
+
+def test_a_batch_holds_so_many_different_reports_a_line_each() -> None:
+    lines = [json.loads(line) for line in batch_body(1000, 5).splitlines()]
+    assert [line["kind"] for line in lines] == ["openpipe.report"] * 5
+    assert [line["body"] for line in lines] == [json.loads(report_body(1000, number)) for number in range(5)]

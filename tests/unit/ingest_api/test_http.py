@@ -10,7 +10,7 @@ import pytest
 from litestar.exceptions import TooManyRequestsException
 
 from ingest_api.health import TRIAL_SECONDS, BusHealth
-from ingest_api.routes import PATHS, ROUTES, Family, family_of
+from ingest_api.routes import BATCH, PATHS, ROUTES, Family, family_of
 from tests.unit.ingest_api.service import (
     PRICE_VERSION,
     IngestService,
@@ -211,7 +211,8 @@ async def test_the_document_describes_what_is_served(client: httpx.AsyncClient) 
     assert {path for _, path in served} == PATHS
     for path, item in document["paths"].items():
         operation = item["post"]
-        assert operation["requestBody"]["content"]["application/json"]["schema"]["properties"], path
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert schema["items"] if path in BATCH else schema["properties"], path
         assert {"200", "400", "401", "408", "413", "415", "503"} <= set(operation["responses"]), path
         assert operation["security"], path
 

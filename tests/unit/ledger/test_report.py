@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from ledger.errors import Invalid, UnknownVersion
 from ledger.ids import EventId, ProjectId, RecordId
-from ledger.report import VERSION, Envelope, Kind, bus_key, decode, encode
+from ledger.report import CLAIM_VERSION, VERSION, Claim, Envelope, Kind, bus_key, decode, encode
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 EXAMPLES: list[dict[str, Any]] = json.loads((GOLDEN / "envelope-v1.json").read_text())
 DELETIONS: list[dict[str, Any]] = json.loads((GOLDEN / "envelope-v2.json").read_text())
+CLAIMS: list[dict[str, Any]] = json.loads((GOLDEN / "envelope-v3.json").read_text())
 
 FULL = Envelope(
     version=1,
@@ -55,12 +56,21 @@ DELETE_SCOPE = msgspec.structs.replace(
 )
 
 
+CLAIMED = msgspec.structs.replace(
+    PLAIN,
+    version=3,
+    content_encoding="gzip",
+    blob=Claim("claims/61636d65/2026-03-14/019ceca7-8c57-7000-8000-000000abcdef-00ff00ff00ff00ff", 20971520),
+)
+
+
 def wire(**changes: Any) -> bytes:
     return json.dumps(EXAMPLES[0] | changes).encode()
 
 
 @pytest.mark.parametrize(
-    ("example", "envelope"), [*zip(EXAMPLES + DELETIONS, [PLAIN, FULL, DELETE, DELETE_SCOPE], strict=True)]
+    ("example", "envelope"),
+    [*zip(EXAMPLES + DELETIONS + CLAIMS, [PLAIN, FULL, DELETE, DELETE_SCOPE, CLAIMED], strict=True)],
 )
 def test_the_golden_examples_of_every_version_are_read_and_written_as_ever(
     example: dict[str, Any], envelope: Envelope
@@ -72,6 +82,7 @@ def test_the_golden_examples_of_every_version_are_read_and_written_as_ever(
 def test_the_newest_golden_examples_are_of_the_version_that_is_written() -> None:
     assert {example["version"] for example in EXAMPLES} == {1}
     assert {example["version"] for example in DELETIONS} == {VERSION}
+    assert {example["version"] for example in CLAIMS} == {CLAIM_VERSION}
 
 
 @pytest.mark.parametrize("example", DELETIONS)
@@ -79,6 +90,20 @@ def test_a_deletion_is_of_a_version_that_a_program_without_deletions_waits_at(ex
     """Such a program reads version 1: it does not know the kind, and a higher version keeps it from dead-lettering."""
     assert Kind(example["kind"]).is_deletion
     assert example["version"] > 1
+
+
+class _EnvelopeOfVersion2(msgspec.Struct):
+    """What a program without claims reads of an envelope: the one field whose form has changed."""
+
+    blob: str | None = None
+
+
+@pytest.mark.parametrize("example", CLAIMS)
+def test_a_claim_has_a_form_that_a_program_without_claims_cannot_read_and_so_waits_at(example: dict[str, Any]) -> None:
+    """That program reads a version after its own when it can; what it cannot read of a later one it waits at."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(json.dumps(example), type=_EnvelopeOfVersion2)
+    assert example["version"] > 2
 
 
 def test_the_kinds_are_spelt_as_they_were_published() -> None:
@@ -109,7 +134,7 @@ envelopes = st.builds(
     price_version=st.text(),
     idempotency_key=st.none() | st.text(),
     content_encoding=st.none() | st.text(),
-    blob=st.none() | st.text(),
+    blob=st.none() | st.text() | st.builds(Claim, name=st.text(), size=st.integers(0, 2**63 - 1)),
 )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ledger.settings import BatchSection
-from workers.batching import BatchBuffer
+from workers.batching import CHUNKS, BatchBuffer
 
 LIMITS = BatchSection(max_rows=3, max_bytes=100, max_age_seconds=5.0)
 
@@ -67,14 +67,35 @@ def test_age_does_not_count_while_the_buffer_is_empty(buffer: BatchBuffer[str], 
 
 
 def test_what_is_beyond_a_batch_stays_with_its_age(buffer: BatchBuffer[str], seconds: Seconds) -> None:
-    for item in "abc":
-        buffer.add(item, 1)
+    for item in range(CHUNKS * LIMITS.max_rows):
+        buffer.add(str(item), 1)
     seconds.now += 1
-    buffer.add("d", 7)
-    assert buffer.take() == ["a", "b", "c"]
+    buffer.add("beyond", 7)
+    assert buffer.take() == [str(item) for item in range(CHUNKS * LIMITS.max_rows)]
     assert (len(buffer), buffer.bytes) == (1, 7)
     seconds.now += 1
     assert buffer.seconds_until_ready() == 4.0
+
+
+def test_a_worker_that_keeps_up_takes_little_and_one_that_is_behind_all_that_came(buffer: BatchBuffer[str]) -> None:
+    for item in "abc":
+        buffer.add(item, 1)
+    assert buffer.take() == ["a", "b", "c"]
+    for item in "defghij":
+        buffer.add(item, 1)
+    assert buffer.take() == ["d", "e", "f", "g", "h", "i", "j"]
+
+
+def test_there_is_room_for_one_whole_batch_and_no_more(buffer: BatchBuffer[str]) -> None:
+    assert buffer.room == CHUNKS * LIMITS.max_rows
+    buffer.add("a", 99)
+    assert buffer.room == CHUNKS * LIMITS.max_rows - 1
+    buffer.add("b", 1)
+    assert buffer.room == 0
+    buffer.take()
+    for _ in range(CHUNKS * LIMITS.max_rows + 1):
+        buffer.add("c", 0)
+    assert buffer.room == 0
 
 
 def test_an_item_above_the_bytes_is_a_batch_of_its_own(buffer: BatchBuffer[str]) -> None:

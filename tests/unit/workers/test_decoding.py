@@ -11,10 +11,12 @@ import zstandard
 from ledger.bus import Delivery, Position
 from ledger.errors import UnknownVersion
 from ledger.instants import LATEST_STORED_MS
-from ledger.report import VERSION
+from ledger.report import VERSION, Claim
 from ledger.settings import MAX_BODY_BYTES
 from tests.support.events import AN_ID, SHOP, a_delivery, an_accepted
 from workers.decoding import Accepted, RejectCode, Rejected, decode
+
+A_CLAIM = Claim("claims/73686f70/2026-03-14/00", 20)
 
 
 def rejected(delivery: Delivery) -> Rejected:
@@ -43,6 +45,36 @@ def test_a_record_without_a_body_is_rejected() -> None:
     assert outcome.detail == "The record has no body."
 
 
+def test_a_body_that_was_kept_elsewhere_is_the_one_that_was_fetched() -> None:
+    delivery = replace(
+        a_delivery(b"not this", blob=A_CLAIM, content_encoding="gzip"), claimed=gzip.compress(b'{"a":1}')
+    )
+    outcome = decode(delivery)
+    assert isinstance(outcome, Accepted)
+    assert (outcome.body, outcome.body_hash()) == (b'{"a":1}', an_accepted(b'{"a":1}').body_hash())
+    assert outcome.delivery.body == b"not this"
+
+
+@pytest.mark.parametrize("claimed", [b"[", b""])
+def test_what_was_fetched_is_judged_like_any_body(claimed: bytes) -> None:
+    assert rejected(replace(a_delivery(blob=A_CLAIM, content_encoding="gzip"), claimed=claimed)).detail == "Invalid"
+
+
+@pytest.mark.parametrize("blob", [A_CLAIM, "claims/shop/1"])
+def test_a_record_whose_body_is_no_longer_where_it_was_kept_is_rejected_as_it_stands(blob: Claim | str) -> None:
+    delivery = a_delivery(b"", blob=blob)
+    outcome = rejected(delivery)
+    assert outcome.code is RejectCode.CLAIM_MISSING
+    assert outcome.delivery is delivery
+    assert outcome.detail == "The body was kept outside of the record and is no longer there."
+
+
+def test_a_body_beside_the_record_counts_only_when_the_envelope_names_it() -> None:
+    outcome = decode(replace(a_delivery(b'{"a":1}'), claimed=b'{"b":2}'))
+    assert isinstance(outcome, Accepted)
+    assert outcome.body == b'{"a":1}'
+
+
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)])
 def test_a_packed_body_is_inflated_and_hashed_like_the_plain_one(encoding: str, pack: Any) -> None:
     plain = an_accepted(b'{"a":1}')
@@ -67,7 +99,6 @@ def test_a_record_without_a_readable_envelope_is_rejected(envelope: bytes | None
         ({"created_at": -1}, "cannot be stored"),
         ({"created_at": LATEST_STORED_MS + 1}, "cannot be stored"),
         ({"accepted_at": 10**17}, "cannot be stored"),
-        ({"blob": "claims/shop/1"}, "outside of the record"),
     ],
 )
 def test_an_envelope_that_no_store_can_hold_is_rejected(changes: dict[str, Any], detail: str) -> None:

@@ -40,6 +40,6 @@ def test_nothing_makes_nothing() -> None:
 
 
 def test_the_first_name_that_is_there_is_taken() -> None:
-    metadata = (("sessionId", "camel"), ("session_id", ""), ("other", "x"))
+    metadata = {"sessionId": "camel", "session_id": "", "other": "x"}
     assert first_of(metadata, "session_id", "sessionId") == "camel"
     assert first_of(metadata, "trace_id") is None

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from ledger.bus import Record
 from ledger.bus.kafka import KafkaPublisher
 from ledger.errors import BusUnavailable, TooLarge
-from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
+from ledger.settings import KafkaSection
 from tests.support.producing import FakeProducer, StoredBatch
 from tests.support.publishing import accepted
 
@@ -195,4 +195,4 @@ async def test_when_too_much_waits_for_the_bus_publishing_is_refused_at_once() -
 async def test_a_record_that_no_batch_may_hold_is_refused_without_asking() -> None:
     async with a_publisher() as publisher:
         with pytest.raises(TooLarge):
-            await publisher.publish(replace(A_RECORD, body=bytes(MAX_MESSAGE_BYTES)))
+            await publisher.publish(replace(A_RECORD, body=bytes(SECTION.max_record_bytes)))

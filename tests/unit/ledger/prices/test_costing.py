@@ -1,10 +1,9 @@
 """What calls cost by the committed price data: the figures that an invoice would show."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from ledger.prices.book import PriceBook
 from ledger.prices.costing import CostReason, Priceable, Priced, Unpriced, cost_of
@@ -27,7 +26,7 @@ def a_call(**changes: object) -> Priceable:
         requested_at=datetime(2026, 11, 1, tzinfo=UTC),
         usage=USAGE,
     )
-    return replace(call, **changes)  # type: ignore[arg-type]
+    return replace(call, **changes)
 
 
 def anthropic(usage: Usage, **changes: object) -> Priceable:
@@ -155,7 +154,7 @@ def test_a_model_that_merely_has_no_rates_is_not_free(book: PriceBook) -> None:
 
 
 def test_a_usage_that_was_read_as_exclusive_is_priced_and_marked(book: PriceBook) -> None:
-    usage = msgspec.structs.replace(USAGE, read_as_exclusive=True)
+    usage = replace(USAGE, read_as_exclusive=True)
     assert cost_of(a_call(usage=usage), book) == Priced(1_800_000_000, "usage_read_as_exclusive")
 
 

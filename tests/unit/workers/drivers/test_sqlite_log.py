@@ -54,12 +54,26 @@ class WatchedBus(MemoryBus):
         self.progress.set()
 
     passing_trouble: int = 0  # so many reads find the bus away
+    failure: Exception | None = None  # what is raised by a read that has waited
+    handed_out: int = 0
 
     async def poll(self, limit: int) -> Sequence[Delivery]:
         if self.passing_trouble:
             self.passing_trouble -= 1
             raise BusUnavailable
-        return await super().poll(limit)
+        found = await super().poll(limit)
+        if self.failure:
+            raise self.failure
+        self.handed_out += len(found)
+        self.progress.set()
+        return found
+
+    async def until_read(self, records: int) -> None:
+        """Return once so many were handed out."""
+        async with asyncio.timeout(30):
+            while self.handed_out < records:
+                self.progress.clear()
+                await self.progress.wait()
 
     async def until(self, resume_at: int) -> None:
         """Return once everything before that offset was committed."""
@@ -109,13 +123,34 @@ async def test_every_record_is_handed_on_in_order_and_committed(worker: Worker) 
     assert worker.bus.resume_at == 11
 
 
-async def test_a_batch_holds_no_more_rows_than_it_may() -> None:
-    worker = Worker(BatchSection(max_rows=4, max_age_seconds=0.001))
-    await worker.publish(*(b"%d" % number for number in range(10)))
+async def test_what_comes_while_a_batch_is_stored_is_read_ahead_but_no_more_than_a_batch() -> None:
+    worker = Worker(BatchSection(max_rows=2, max_age_seconds=0.001))
+    worker.handling.gate.clear()
+    await worker.publish(*(b"%d" % number for number in range(20)))
     running = worker.start()
-    await worker.bus.until(10)
+    await worker.handling.called.wait()
+    await worker.bus.until_read(16)
+    for _ in range(20):
+        await asyncio.sleep(0)  # time enough to read on
+    assert worker.bus.handed_out == 16
+    worker.handling.gate.set()
+    await worker.bus.until(20)
     await worker.finish(running)
-    assert [len(chunk) for chunk in worker.handling.chunks] == [4, 4, 2]
+    assert [len(chunk) for chunk in worker.handling.chunks] == [8, 8, 4]
+
+
+async def test_a_log_that_fails_while_a_batch_is_stored_stops_the_worker_after_it(worker: Worker) -> None:
+    worker.handling.gate.clear()
+    await worker.publish(b"a")
+    running = worker.start()
+    await worker.handling.called.wait()
+    worker.bus.failure = RuntimeError("the disk")
+    await worker.publish(b"b")
+    await worker.bus.close()
+    worker.handling.gate.set()
+    with pytest.raises(RuntimeError, match="the disk"):
+        await running
+    assert worker.handling.bodies == [b"a"]
 
 
 async def test_nothing_is_committed_before_it_is_stored(worker: Worker) -> None:

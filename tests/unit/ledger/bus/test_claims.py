@@ -1,0 +1,186 @@
+"""The claim check: what goes beside the bus, in which order, and what is answered when it does not get there."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.blobs import Claims
+from ledger.bus import Position, Publisher, Record
+from ledger.bus.claims import PUT_AT_ONCE, ClaimingPublisher, is_name_of, most_bytes, new_name
+from ledger.bus.kafka_records import wire_size
+from ledger.bus.memory import MemoryBus
+from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus
+from ledger.ids import EventId, ProjectId
+from ledger.report import CLAIM_VERSION, Claim, decode, encode
+from tests.support.claiming import RememberingClaims
+from tests.support.events import AN_ID, SHOP, an_envelope
+
+ABOVE = 5000
+LARGE = bytes(range(256)) * 40
+ENVELOPE = an_envelope(content_encoding="gzip", idempotency_key="order 17")
+A_RECORD = Record(b"key", encode(ENVELOPE), LARGE, (("why", b"because"),), partition=3)
+
+
+class Bench:
+    """A bus of small records over a place for claims."""
+
+    def __init__(self, *, deadline_seconds: float = 30.0) -> None:
+        self.bus, self.claims = MemoryBus(), RememberingClaims()
+        self.publisher = ClaimingPublisher(self.bus, self.claims, ABOVE, deadline_seconds=deadline_seconds)
+
+    def claim(self, index: int = -1) -> Claim:
+        """What the published record names."""
+        claim = decode(self.bus.records[index].envelope).blob
+        assert isinstance(claim, Claim)
+        return claim
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_it_is_a_publisher_over_a_place_for_claims(bench: Bench) -> None:
+    assert isinstance(bench.publisher, Publisher)
+    assert isinstance(bench.claims, Claims)
+
+
+async def test_a_record_that_fits_goes_as_it_is(bench: Bench) -> None:
+    record = replace(A_RECORD, body=b"small")
+    assert await bench.publisher.publish(record) == Position(1, 0, 0)
+    assert await bench.publisher.publish_all([record, record]) == [Position(1, 0, 1), Position(1, 0, 2)]
+    assert await bench.publisher.broadcast(record) == [Position(1, 0, 3)]
+    assert bench.bus.records == [record] * 4
+    assert bench.claims.bodies == {}
+
+
+async def test_a_larger_one_goes_without_its_body_and_its_envelope_says_where_that_is(bench: Bench) -> None:
+    assert await bench.publisher.publish(A_RECORD) == Position(1, 0, 0)
+    (sent,) = bench.bus.records
+    claim = bench.claim()
+    assert sent == replace(A_RECORD, body=b"", envelope=sent.envelope)
+    assert bench.claims.bodies == {claim.name: LARGE}
+    assert claim.size == len(LARGE)
+    named = decode(sent.envelope)
+    assert named.version == CLAIM_VERSION
+    expected = an_envelope(content_encoding="gzip", idempotency_key="order 17", version=CLAIM_VERSION, blob=claim)
+    assert named == expected
+
+
+async def test_the_body_is_durable_before_its_record_is_on_the_bus(bench: Bench) -> None:
+    bench.claims.open = asyncio.Event()
+    publishing = asyncio.create_task(bench.publisher.publish(A_RECORD))
+    await bench.claims.until_putting(1)
+    assert bench.bus.records == []
+    bench.claims.open.set()
+    await publishing
+    assert len(bench.bus.records) == 1
+
+
+async def test_every_attempt_has_a_claim_of_its_own(bench: Bench) -> None:
+    """So a second body under the same idempotency key never takes the place of the one that was accepted."""
+    other = bytes(reversed(LARGE))
+    for body in (LARGE, other, LARGE):
+        await bench.publisher.publish(replace(A_RECORD, body=body))
+    assert [bench.claims.bodies[bench.claim(index).name] for index in range(3)] == [LARGE, other, LARGE]
+    assert len(bench.claims.bodies) == 3
+
+
+async def test_a_blob_store_that_is_away_is_an_outage_and_nothing_is_on_the_bus(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.claims.away_for = 1
+    with caplog.at_level(logging.WARNING), pytest.raises(BusUnavailable, match="Not handed over, retry"):
+        await bench.publisher.publish(A_RECORD)
+    assert bench.bus.records == []
+    assert "blob store" in caplog.text
+    await bench.publisher.publish(A_RECORD)
+    assert len(bench.bus.records) == 1
+
+
+async def test_a_bus_that_is_away_leaves_a_claim_that_nobody_names(bench: Bench) -> None:
+    bench.bus.away = True
+    with pytest.raises(BusUnavailable):
+        await bench.publisher.publish(A_RECORD)
+    assert len(bench.claims.bodies) == 1
+
+
+async def test_only_so_many_bodies_are_on_their_way_at_once(bench: Bench) -> None:
+    bench.claims.open = asyncio.Event()
+    publishing = [asyncio.create_task(bench.publisher.publish(A_RECORD)) for _ in range(3 * PUT_AT_ONCE)]
+    await bench.claims.until_putting(PUT_AT_ONCE)
+    bench.claims.open.set()
+    await asyncio.gather(*publishing)
+    assert bench.claims.most_at_once == PUT_AT_ONCE
+    assert len(bench.claims.bodies) == 3 * PUT_AT_ONCE
+
+
+async def test_a_put_that_takes_too_long_is_answered_and_keeps_its_place_until_its_end() -> None:
+    bench = Bench(deadline_seconds=0.01)  # passes for every one of them
+    bench.claims.open = asyncio.Event()
+    outcomes = await bench.publisher.publish_all([A_RECORD] * (PUT_AT_ONCE + 2))
+    assert [type(outcome) for outcome in outcomes] == [BusUnavailable] * (PUT_AT_ONCE + 2)
+    assert bench.claims.putting == bench.claims.most_at_once == PUT_AT_ONCE
+    bench.claims.open.set()
+    await bench.publisher.close()
+    assert bench.claims.putting == 0
+    assert bench.bus.records == []
+
+
+async def test_a_sender_that_goes_away_gives_its_place_back_once_the_put_has_ended(bench: Bench) -> None:
+    bench.claims.open = asyncio.Event()
+    impatient = [asyncio.create_task(bench.publisher.publish(A_RECORD)) for _ in range(2 * PUT_AT_ONCE)]
+    await bench.claims.until_putting(PUT_AT_ONCE)
+    for task in impatient:
+        task.cancel()
+    await asyncio.wait(impatient)
+    bench.claims.open.set()
+    await asyncio.gather(*(bench.publisher.publish(A_RECORD) for _ in range(PUT_AT_ONCE)))
+    assert len(bench.bus.records) == PUT_AT_ONCE
+
+
+async def test_of_several_records_each_gets_its_own_outcome_in_its_place(bench: Bench) -> None:
+    bench.claims.away_for = 1
+    small, unreadable = replace(A_RECORD, body=b"small"), replace(A_RECORD, envelope=b"{}")
+    outcomes = await bench.publisher.publish_all([small, A_RECORD, unreadable, A_RECORD, small])
+    kinds: list[type[Position | LedgerError]] = [Position, BusUnavailable, TooLargeForBus, Position, Position]
+    assert [type(outcome) for outcome in outcomes] == kinds
+    assert [record.body for record in bench.bus.records] == [b"small", b"", b"small"]
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [b"{}", b"", encode(an_envelope(event_id=EventId("../../etc"))), encode(an_envelope(accepted_at=2**62))],
+)
+async def test_a_large_record_whose_envelope_is_none_of_ours_is_too_large(bench: Bench, envelope: bytes) -> None:
+    with pytest.raises(TooLargeForBus):
+        await bench.publisher.publish(replace(A_RECORD, envelope=envelope))
+    assert bench.claims.bodies == {}
+
+
+@given(project=st.text(), accepted_at=st.integers(0, 2**41))
+def test_a_name_belongs_to_its_project_and_to_no_other(project: str, accepted_at: int) -> None:
+    name = new_name(an_envelope(project=ProjectId(project), accepted_at=accepted_at))
+    assert is_name_of(name, ProjectId(project))
+    assert not is_name_of(name, ProjectId(project + "x"))
+
+
+def test_a_name_says_the_day_and_the_event() -> None:
+    assert new_name(ENVELOPE).startswith(f"claims/{SHOP.encode().hex()}/2026-03-14/{AN_ID}-")
+
+
+@pytest.mark.parametrize("name", ["", "claims/73686f70/2026-03-14/x", "media/73686f70/x", "claims/73686f70/../../x"])
+def test_what_is_no_name_of_a_claim_is_nobodys(name: str) -> None:
+    assert not is_name_of(name, SHOP)
+
+
+headers = st.lists(st.tuples(st.text(max_size=80), st.binary(max_size=300)), max_size=20).map(tuple)
+
+
+@given(st.builds(Record, st.binary(), st.binary(max_size=3000), st.binary(max_size=3000), headers))
+def test_what_is_taken_for_a_records_size_is_never_less_than_what_the_bus_counts(record: Record) -> None:
+    assert wire_size(record) <= most_bytes(record)
