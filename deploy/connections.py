@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from deploy.whole_answers import WholeAnswers
 from ledger.counted_log import CountedLog
 
 RETRY_AFTER_SECONDS = (1, 5)
@@ -104,7 +105,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a head, for so long. Far too many connections are not even answered."""
-        super().connection_made(transport)
+        whole: Any = WholeAnswers(transport, self.loop.call_soon)
+        super().connection_made(whole)
         if len(self.connections) > self.caps.connections + self.caps.connections // 2:
             self._count("connection dropped")
             transport.abort()

@@ -93,6 +93,7 @@ async def serve(
         loop="none",
         ws="none",
         server_header=False,
+        proxy_headers=False,  # nobody asks who the client is
         timeout_graceful_shutdown=drain_seconds,
         timeout_keep_alive=75,
         backlog=2048,

@@ -17,7 +17,7 @@ from ledger.blobs.obstore import ObstoreBlobs
 from ledger.bus import Publisher
 from ledger.bus.claims import ClaimingPublisher
 from ledger.bus.kafka import KafkaPublisher
-from ledger.bus.kafka_topics import RETENTION_DAYS
+from ledger.bus.kafka_topics import RETENTION_DAYS, kept_ms
 from ledger.clock import system_clock
 from ledger.doctor.bus import kafka_findings
 from ledger.keys import KeyRing
@@ -41,6 +41,7 @@ from query_api.settings import QuerySettings
 from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.kafka import Safeguards, run_kafka_worker
 from workers.drivers.retaining import Retainer, run_retaining
+from workers.drivers.sweeping import Sweeper, run_sweeping
 from workers.killers import set_aside
 from workers.pipeline import process
 from workers.retrying import RetryPolicy
@@ -152,7 +153,11 @@ async def run_workers(
     erasing = asyncio.create_task(run_erasing(eraser, lambda: 0 in vitals.owned, stop))
     retainer = Retainer(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock)
     retaining = asyncio.create_task(run_retaining(retainer, lambda: 0 in vitals.owned, stop))
-    for part in (erasing, retaining):
+    kept = partial(kept_ms, settings.bus)
+    sweeper = Sweeper(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock, kept)
+    sweeping = asyncio.create_task(run_sweeping(sweeper, lambda: 0 in vitals.owned, stop))
+    beside = (erasing, retaining, sweeping)
+    for part in beside:
         part.add_done_callback(lambda _: stop.set())
     try:
         deps = cluster_deps(pool, settings.blobs.url, settings.bus.topic)
@@ -169,14 +174,14 @@ async def run_workers(
         await run_kafka_worker(settings.bus, settings.batch, handle, stop=stop, vitals=vitals, safeguards=safeguards)
     finally:
         http_stop.set()
-        erasing.cancel()
-        retaining.cancel()
+        for part in beside:
+            part.cancel()
         with suppress(asyncio.CancelledError):
             await health
-        await asyncio.wait({erasing, retaining})
+        await asyncio.wait(beside)
         pool.close_within(END_SECONDS)
         erasing_pool.close_within(ERASING_END_SECONDS)
-    for part in (erasing, retaining):
+    for part in beside:
         if not part.cancelled():
             part.result()
 

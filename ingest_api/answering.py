@@ -53,3 +53,16 @@ class Direct:
 def direct(paths: list[str], **described: Any) -> HTTPRouteHandler:
     """The decorator of an endpoint that takes the request alone and returns an `Answer`."""
     return post(paths, status_code=200, middleware=[Direct], **described)
+
+
+class CrossOrigin:
+    """Litestar's own handling of foreign origins, for requests that name one. To pass it costs 3 us, and few do."""
+
+    def __init__(self, cors: Any) -> None:
+        self._cors: ASGIApp = cors
+        self._without: ASGIApp = cors.app  # the application that it wraps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        named = b"origin" in dict(scope["headers"])
+        await (self._cors if named else self._without)(scope, receive, send)

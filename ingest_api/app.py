@@ -8,6 +8,7 @@ from importlib.metadata import version
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 
+from ingest_api.answering import CrossOrigin
 from ingest_api.batches.endpoint import BatchEndpoint
 from ingest_api.bodies import BodyReader, ByteBudget
 from ingest_api.documentation import openapi_config
@@ -49,7 +50,7 @@ def create_app(
             bus_health.started = False
             await publisher.close()
 
-    return Litestar(
+    app = Litestar(
         [
             *OpenPipeEndpoints(intake, reader).handlers(),
             *PezzoEndpoints(intake, reader).handlers(),
@@ -64,3 +65,5 @@ def create_app(
         logging_config=None,
         debug=False,
     )
+    app.asgi_handler = CrossOrigin(app.asgi_handler)
+    return app

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 from litestar import Request
 
+from ingest_api.deadlines import Deadlines
 from ingest_api.errors import SenderGone, TooSlow
 from ingest_api.settings import IngestSettings
 from ledger.errors import TooLarge, Unavailable
@@ -90,6 +91,7 @@ class BodyReader:
 
     settings: IngestSettings
     budget: ByteBudget
+    _deadlines: Deadlines = field(default_factory=Deadlines, init=False)
     _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(JUDGED_AT_ONCE), init=False)
     _judging_of_strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
 
@@ -104,7 +106,7 @@ class BodyReader:
         """
         cap = self.settings.max_body_bytes if cap is None else cap
         headers = dict(request.scope["headers"])
-        encoding = normal_encoding(headers.get(b"content-encoding", b"").decode("latin-1"))
+        encoding = _encoding_of(headers)
         announced = headers.get(b"content-length", b"")
         if announced.isdigit() and (len(announced) > _LONGEST_LENGTH or int(announced) > cap):
             raise TooLarge(f"The body is larger than {cap} bytes.")
@@ -137,17 +139,22 @@ class BodyReader:
         return self._judging_of_strangers if of_a_stranger else self._judging
 
     async def _collect(self, receive: Callable[[], Awaitable[Any]], charge: Charge, cap: int) -> bytes:
-        latest = asyncio.get_running_loop().time() + self.settings.body_grace_seconds
-        async with asyncio.timeout_at(latest) as limit:
+        grace = self.settings.body_grace_seconds
+        with self._deadlines.after(grace) as deadline:
             part, more = _taken(await receive(), charge, cap)
             if not more:
                 return part
             buffer = bytearray(part)
             while more:
-                limit.reschedule(latest + charge.size / self.settings.body_bytes_per_second)
+                deadline.put_off(grace + charge.size / self.settings.body_bytes_per_second)
                 part, more = _taken(await receive(), charge, cap)
                 buffer += part
         return bytes(buffer)
+
+
+def _encoding_of(headers: Mapping[bytes, bytes]) -> str | None:
+    named = headers.get(b"content-encoding")
+    return None if named is None else normal_encoding(named.decode("latin-1"))
 
 
 def _worked(body: Body, charge: Charge, work: Callable[[bytes], T], cap: int) -> T:

@@ -73,11 +73,8 @@ def from_int(number: int) -> RecordId:
 
 
 def _assemble(time: int, version: int, middle: int, low: int, secret: bytes) -> RecordId:
-    number = time & ((1 << 48) - 1)
-    number = number << 4 | version
-    number = number << 12 | middle & 0xFFF
-    number = number << 2 | _VARIANT
-    number = number << 38 | low
+    head = (time & ((1 << 48) - 1)) << 16 | version << 12 | middle & 0xFFF
+    number = head << 40 | _VARIANT << 38 | low
     return from_int(number << _CHECK_BITS | int.from_bytes(_check(number, secret), "big"))
 
 

@@ -9,7 +9,7 @@ import msgspec
 INT64_MAX = 2**63 - 1
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The counts of one call. Each is a non-negative integer that fits an Int64, or None when it was not reported."""
 
     input_tokens: int | None = None

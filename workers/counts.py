@@ -15,7 +15,13 @@ def counts_in(value: object) -> Counts:
     """The sane counts in a JSON object; none when it is no object."""
     if not isinstance(value, dict):
         return {}
-    return {name: count for name, number in value.items() if (count := count_of(number)) is not None}
+    counts = {}
+    for name, number in value.items():
+        if type(number) is int and 0 <= number <= INT64_MAX:  # nearly all are; a call for each takes twice as long
+            counts[name] = number
+        elif (count := count_of(number)) is not None:
+            counts[name] = count
+    return counts
 
 
 def object_in(*values: object) -> Json:

@@ -47,7 +47,7 @@ class Rejected:
     error_class: str = ""  # the exception behind it, where there was one
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """A delivery whose envelope is valid and whose body is a JSON object."""
 
     delivery: Delivery

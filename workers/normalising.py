@@ -14,7 +14,7 @@ from ledger.report import Kind
 from ledger.request_log import Bodies, RequestLog, version_of
 from workers import log_entries, openpipe, pezzo
 from workers.decoding import Accepted, RejectCode, Rejected
-from workers.deriving import Price, derive, grouped, is_error
+from workers.deriving import Price, derived_columns, for_pricing, grouping_columns, is_error
 from workers.facts import Facts
 from workers.media import Blob, hashes_of, media_json
 from workers.updating import check_fields
@@ -27,8 +27,7 @@ DIALECTS: Mapping[Kind, Callable[[Accepted], Facts]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Normalised:
+class Normalised(msgspec.Struct, frozen=True, gc=False):
     """A report as its complete row, as long as no other event of it is known, and the blobs that the row names."""
 
     event: Accepted
@@ -57,25 +56,25 @@ def normalise(event: Accepted, price: Price) -> Normalised | Update | ScopeDelet
 
     Raises only what `price` raises: `UnknownPriceVersion`.
     """
+    kind = event.envelope.kind
     try:
-        match event.envelope.kind:
+        if kind in DIALECTS:
+            return _report(event, price)
+        match kind:
             case Kind.LOG_UPDATE:
                 return _update(event)
             case Kind.RECORD_DELETE:
                 return Update(event, _patch(event, EMPTY))
-            case Kind.SCOPE_DELETE:
-                return _scope_deletion(event)
             case _:
-                return _report(event, price)
+                return _scope_deletion(event)
     except Invalid as error:
         return Rejected(event.delivery, RejectCode.BODY_INVALID, type(error).__name__, type(error).__name__)
 
 
 def _report(event: Accepted, price: Price) -> Normalised:
     facts = DIALECTS[event.envelope.kind](event)
-    row = grouped(_row(event, facts), facts.environment)
-    blobs = tuple(item.blob for item in facts.media if item.blob)
-    return Normalised(event, price(derive(row, facts.call, facts.reply)), blobs)
+    row = price(for_pricing(_row(event, facts), facts.call, facts.reply))
+    return Normalised(event, row, tuple(item.blob for item in facts.media if item.blob) if facts.media else ())
 
 
 def _update(event: Accepted) -> Update:
@@ -142,15 +141,23 @@ def _row(event: Accepted, facts: Facts) -> RequestLog:
         metadata=facts.metadata,
         cost_provided=facts.cost_provided,
         price_version=envelope.price_version,
-        media_hashes=hashes_of([item.description for item in facts.media]),
+        media_hashes=hashes_of([item.description for item in facts.media]) if facts.media else (),
         bodies=_bodies(facts),
+        **grouping_columns(facts.metadata, facts.environment),
+        **derived_columns(facts.call, facts.reply),
     )
 
 
 def _bodies(facts: Facts) -> Bodies:
     extra = msgspec.json.encode(facts.extra).decode() if facts.extra else None
     return Bodies(
-        raw_request=facts.raw_request, raw_response=facts.raw_response, media=media_json(facts.media), extra=extra
+        prompt=facts.call.prompt,
+        completion=facts.reply.completion,
+        raw_request=facts.raw_request,
+        raw_response=facts.raw_response,
+        raw_stream=facts.reply.stream,
+        media=media_json(facts.media) if facts.media else None,
+        extra=extra,
     )
 
 

@@ -20,7 +20,7 @@ def facts(event: Accepted) -> Facts:
     raw_request, raw_response = text_of(fields.get("reqPayload")), text_of(fields.get("respPayload"))
     call = read_call(decoded(raw_request))
     metadata = text_map(call.metadata) | tags_of(fields)
-    figures = _Figures.of(fields)
+    figures = _figures_of(fields)
     return Facts(
         source="openpipe_anthropic" if is_anthropic else "openpipe",
         requested_at=event.envelope.accepted_at if figures.requested_at is None else figures.requested_at,
@@ -48,13 +48,17 @@ class _Figures(msgspec.Struct, frozen=True):
     status_code: int | None
     kept_as_sent: dict[str, msgspec.Raw]  # seconds, and what no column can hold
 
-    @classmethod
-    def of(cls, fields: dict[str, msgspec.Raw]) -> "_Figures":
-        """Each is read once. Raises `NotANumber`."""
-        requested, received, status = (number_of(value_of(fields.get(key))) for key in _FIGURES)
-        stored = epoch_ms(requested), epoch_ms(received), status_of(status)
-        sent = zip(_FIGURES, (requested, received, status), stored, strict=True)
-        return cls(*stored, {key: fields[key] for key, number, column in sent if number and column != number})
 
-
-_FIGURES = ("requestedAt", "receivedAt", "statusCode")
+def _figures_of(fields: dict[str, msgspec.Raw]) -> _Figures:
+    """Each is read once. Raises `NotANumber`."""
+    requested = number_of(value_of(fields.get("requestedAt")))
+    received = number_of(value_of(fields.get("receivedAt")))
+    status = number_of(value_of(fields.get("statusCode")))
+    figures = _Figures(epoch_ms(requested), epoch_ms(received), status_of(status), {})
+    if requested and requested != figures.requested_at:
+        figures.kept_as_sent["requestedAt"] = fields["requestedAt"]
+    if received and received != figures.received_at:
+        figures.kept_as_sent["receivedAt"] = fields["receivedAt"]
+    if status and status != figures.status_code:
+        figures.kept_as_sent["statusCode"] = fields["statusCode"]
+    return figures

@@ -11,7 +11,7 @@ from ledger.dialects.log_entries import SIDES, Fields, cost_pico_usd, duration_m
 from ledger.ids import ProjectId, RecordId
 from ledger.patch import Patch
 from ledger.request_log import Bodies, RequestLog
-from workers.deriving import Derived, derive_again, grouped
+from workers.deriving import Derived, derive_again, grouping_columns
 from workers.facts import text_or_none
 from workers.log_entries import description_of, metadata_of
 from workers.media import Blob, StoredItem, hashes_of, media_items
@@ -142,6 +142,11 @@ def _set_model(row: RequestLog, fields: Fields) -> RequestLog:
     return replace(row, model_requested=model, provider=provider)
 
 
+def _set_metadata(row: RequestLog, fields: Fields) -> RequestLog:
+    metadata = metadata_of(fields)
+    return replace(row, metadata=metadata, **grouping_columns(metadata))
+
+
 _APPLY: Mapping[str, Callable[[RequestLog, Fields], RequestLog]] = {
     "model": _set_model,
     "duration": lambda row, fields: replace(row, duration_ms=duration_ms(fields)),
@@ -149,7 +154,7 @@ _APPLY: Mapping[str, Callable[[RequestLog, Fields], RequestLog]] = {
     "description": lambda row, fields: replace(row, description=description_of(fields)),
     "request_data": _body_setter("request_data", "raw_request"),
     "response_data": _body_setter("response_data", "raw_response"),
-    "metadata": lambda row, fields: grouped(replace(row, metadata=metadata_of(fields))),
+    "metadata": _set_metadata,
     "cost": lambda row, fields: replace(row, cost_provided=cost_pico_usd(fields)),
 }
 

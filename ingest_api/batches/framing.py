@@ -5,7 +5,6 @@ No body makes it build more than one item too many: the rest of a longer batch i
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -17,9 +16,8 @@ NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/j
 """Whoever names one of these sends lines, whatever they begin with."""
 
 _BOM = b"\xef\xbb\xbf"
-_FIRST = re.compile(rb"[^ \t\r\n]")
-_LINE = re.compile(rb"[^ \t\r\n][^\n]*")  # of blank lines there is nothing to find
-_BETWEEN = re.compile(rb"[ \t\r\n,]*")
+_BLANKS = re.compile(rb"[ \t\r\n]*")
+_COMMAS_AND_BLANKS = re.compile(rb"[ \t\r\n,]*")
 
 
 class NoBatch(Invalid):
@@ -62,14 +60,25 @@ class Framer:
         return (Item(text[start:end], body[start:end]) for start, end in spans)
 
     def _spans(self, text: bytes, *, as_lines: bool) -> list[tuple[int, int]]:
-        first = _FIRST.search(text)
-        if first is None:
+        start = _after(_BLANKS, text, 0)
+        first = text[start : start + 1]
+        if not first:
             return []
-        if as_lines or first.group() == b"{":
-            return [line.span() for line in islice(_LINE.finditer(text), self.most + 1)]
-        if first.group() == b"[":
-            return self._elements_of(text, first.end())
+        if as_lines or first == b"{":
+            return self._lines_of(text, start)
+        if first == b"[":
+            return self._elements_of(text, start + 1)
         raise NoBatch
+
+    def _lines_of(self, text: bytes, start: int) -> list[tuple[int, int]]:
+        spans: list[tuple[int, int]] = []
+        while start < len(text) and len(spans) <= self.most:
+            end = text.find(b"\n", start)
+            if end < 0:
+                end = len(text)
+            spans.append((start, end))
+            start = _after(_BLANKS, text, end)
+        return spans
 
     def _elements_of(self, text: bytes, start: int) -> list[tuple[int, int]]:
         try:
@@ -78,16 +87,18 @@ class Framer:
             raise TooDeep from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NoBatch(f"The JSON array cannot be read: {error}.") from None
-        spans = []
+        spans: list[tuple[int, int]] = []
         for element in elements:
             if element is msgspec.UNSET:
                 break
-            start = _end_of_gap(text, start)
-            spans.append((start, start + memoryview(element).nbytes))
-            start = spans[-1][1]
+            start = _after(_COMMAS_AND_BLANKS, text, start)
+            end = start + memoryview(element).nbytes
+            spans.append((start, end))
+            start = end
         return spans
 
 
-def _end_of_gap(text: bytes, start: int) -> int:
-    gap = _BETWEEN.match(text, start)
-    return gap.end() if gap else start
+def _after(gap: re.Pattern[bytes], text: bytes, start: int) -> int:
+    """Where the gap that begins there ends; it may be empty."""
+    found = gap.match(text, start)
+    return found.end() if found else start

@@ -26,7 +26,11 @@ CODES = {
 }
 """By HTTP status: an item's problem has the code of the status that it would have got alone."""
 
+MAX_ISSUES = 10
+"""So many are told of one item: an answer must not become larger than what it answers."""
+
 _MAX_MESSAGE = 300  # characters; the sender's own words may be in it
+_MAX_NAME = 100
 
 
 class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,16 +81,18 @@ class NotAllConfirmed(Unavailable):
 def problem_of(status: int, error: Exception, problems: Sequence[Any] = ()) -> Problem:
     """The error in this shape. `problems`: zod issues or sentences, whichever the body's own API has for them."""
     code = CODES.get(status, CODES[500] if status >= 500 else CODES[400])
-    issues = [_issue(problem) for problem in problems]
+    issues = [_issue(problem) for problem in problems[:MAX_ISSUES]]
     message = issues[0].message if len(issues) == 1 else _message(status, error)
     return Problem(code, message[:_MAX_MESSAGE], status >= 500 or status in {408, 429}, issues or None)
 
 
 def _issue(problem: Any) -> Issue:
     if isinstance(problem, str):
-        return Issue(problem)
-    path = [*problem["path"]]
-    return Issue(f"{'.'.join(map(str, path))}: {problem['message']}" if path else problem["message"], path or None)
+        return Issue(problem[:_MAX_MESSAGE])
+    path = [part[:_MAX_NAME] if isinstance(part, str) else part for part in problem["path"]]
+    if not path:
+        return Issue(problem["message"])
+    return Issue(f"{'.'.join(map(str, path))}: {problem['message']}"[:_MAX_MESSAGE], path)
 
 
 def _message(status: int, error: Exception) -> str:

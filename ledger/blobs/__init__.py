@@ -61,6 +61,9 @@ class Claims(Protocol):
     async def claim(self, name: str) -> bytes | None:
         """The body, or None when there is none of that name. Raises `Unavailable`."""
 
+    async def delete_claim(self, name: str) -> None:
+        """Gone on return; deleting what is not there is harmless. Raises `Unavailable`."""
+
 
 @runtime_checkable
 class SweepableClaims(Protocol):

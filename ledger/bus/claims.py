@@ -2,7 +2,7 @@
 
 The claim is stored before its record is published, under a name that no other attempt has: what a record names can be
 read for as long as the record can, and a retry under the same key never writes over what another attempt has accepted.
-A claim that no record names is harmless; it goes with its age.
+A claim that no record names is harmless; it goes with its age, or at once where its record is surely not on the bus.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
@@ -61,15 +61,23 @@ class ClaimingPublisher:
         """
         if most_bytes(record) <= self._above_bytes:
             return await self._publisher.publish(record)
-        return await self._publisher.publish(await self._claimed(record))
+        fitting = await self._claimed(record)
+        try:
+            return await self._publisher.publish(fitting.record)
+        except LedgerError as error:
+            await self._take_back(fitting, error)
+            raise
 
     async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
         """The same for each of them, in their order; raises for none of them."""
         if all(most_bytes(record) <= self._above_bytes for record in records):
             return await self._publisher.publish_all(records)
         fitting = await asyncio.gather(*map(self._fitting, records))
-        outcomes = iter(await self._publisher.publish_all([each for each in fitting if isinstance(each, Record)]))
-        return [next(outcomes) if isinstance(each, Record) else each for each in fitting]
+        handed_over = [each for each in fitting if isinstance(each, _Fitting)]
+        outcomes = await self._publisher.publish_all([each.record for each in handed_over])
+        await asyncio.gather(*map(self._take_back, handed_over, outcomes))
+        told = iter(outcomes)
+        return [next(told) if isinstance(each, _Fitting) else each for each in fitting]
 
     async def broadcast(self, record: Record) -> list[Position]:
         """As the publisher behind does: what goes to every partition is small."""
@@ -81,13 +89,13 @@ class ClaimingPublisher:
             await asyncio.wait(self._putting, timeout=self._deadline_seconds)
         await self._publisher.close()
 
-    async def _fitting(self, record: Record) -> Record | LedgerError:
+    async def _fitting(self, record: Record) -> "_Fitting | LedgerError":
         try:
-            return record if most_bytes(record) <= self._above_bytes else await self._claimed(record)
+            return _Fitting(record) if most_bytes(record) <= self._above_bytes else await self._claimed(record)
         except LedgerError as error:
             return error
 
-    async def _claimed(self, record: Record) -> Record:
+    async def _claimed(self, record: Record) -> "_Fitting":
         """The record without its body, which is durable by now under the name that the envelope says."""
         try:
             envelope = decode(record.envelope)
@@ -99,7 +107,19 @@ class ClaimingPublisher:
         await self._kept(claim.name, record.body)
         failpoint("A1.claim")
         named = with_changes(envelope, version=max(envelope.version, CLAIM_VERSION), blob=claim)
-        return replace(record, envelope=encode(named), body=b"")
+        return _Fitting(replace(record, envelope=encode(named), body=b""), claim.name)
+
+    async def _take_back(self, fitting: "_Fitting", outcome: Position | LedgerError) -> None:
+        """Delete the claim of a record that is surely not on the bus: each retry brings the body once more.
+
+        Where it may be there, the claim stays.
+        """
+        if fitting.claim is None or isinstance(outcome, Position) or not _is_surely_not_there(outcome):
+            return
+        try:
+            await self._claims.delete_claim(fitting.claim)
+        except Unavailable as error:
+            self._failures.warning("A claim that no record names stays until it is old.", {"error": str(error)})
 
     async def _kept(self, name: str, body: bytes) -> None:
         """Return once the body is in the blob store. A put that takes too long keeps its place until its end."""
@@ -121,10 +141,28 @@ class ClaimingPublisher:
             putting.exception()  # whoever waited has it; nobody may have
 
 
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """A record that the bus takes, and the claim that it names, if it does."""
+
+    record: Record
+    claim: str | None = None
+
+
+def _is_surely_not_there(error: LedgerError) -> bool:
+    """As the port says: then the text of a `BusUnavailable` tells it."""
+    return not isinstance(error, BusUnavailable) or str(error).startswith("Not handed over")
+
+
 def new_name(envelope: Envelope) -> str:
     """Where the body of this event is kept: a name that nobody has used and nobody can guess."""
     day = from_milliseconds(envelope.accepted_at).date().isoformat()
     return f"claims/{envelope.project.encode().hex()}/{day}/{envelope.event_id}-{os.urandom(8).hex()}"
+
+
+def is_name(name: str) -> bool:
+    """Whether this is where a claim of any project may be."""
+    return _NAME.fullmatch(name) is not None
 
 
 def is_name_of(name: str, project: ProjectId) -> bool:

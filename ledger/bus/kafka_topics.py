@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from ledger.bus.kafka_connection import connection
@@ -75,6 +76,26 @@ async def open_admin(section: KafkaSection, wait_seconds: float) -> AIOKafkaAdmi
         await asyncio.sleep(_RETRY_SECONDS)
 
 
+async def kept_ms(section: KafkaSection) -> int | None:
+    """For how long a record of the topic may be read, at most, in milliseconds; None: for ever.
+
+    Its segment goes when the newest record of it is old enough. Raises `BusUnavailable`, also where Kafka does not say.
+    """
+    admin = await open_admin(section, 0.0)
+    try:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, section.topic)])
+    except KafkaError as error:
+        raise BusUnavailable(f"Kafka does not say how long it keeps topic {section.topic}: {error!r}") from error
+    finally:
+        await admin.close()
+    (code, _, _, _, entries), *_ = answer.resources
+    if code:
+        raise BusUnavailable(f"Kafka does not say how long it keeps topic {section.topic}: {for_code(code).__name__}")
+    values = {name: value for name, value, *_ in entries}
+    retention = int(values["retention.ms"])
+    return None if retention < 0 else retention + int(values["segment.ms"])
+
+
 async def partition_count(admin: AIOKafkaAdminClient, topic: str) -> int | None:
     """How many partitions the topic has; None when there is no such topic. Never makes one."""
     described: list[Mapping[str, Any]] = await admin.describe_topics()  # to ask for one by name may create it
@@ -117,6 +138,7 @@ def _configuration(section: KafkaSection) -> dict[str, str]:
         "max.message.bytes": str(max(_BROKER_DEFAULT_BYTES, section.max_record_bytes + _BATCH_MARGIN_BYTES)),
         "retention.ms": str(RETENTION_DAYS * 24 * 60 * 60 * 1000),
         "retention.bytes": "-1",
+        "segment.ms": str(24 * 60 * 60 * 1000),  # a record is kept for so much longer than the retention, at most
         "min.insync.replicas": str(max(1, section.replication_factor - 1)),  # one broker may be away
         "unclean.leader.election.enable": "false",
     }

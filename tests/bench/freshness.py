@@ -53,6 +53,7 @@ def _figures(name: str, ingest_url: str, query_url: str, key: str, plan: Plan) -
         sent += outcome.requests - outcome.failures
     answer = httpx.get(f"{query_url}/api/v1/requests", params={"pageSize": 0}, headers=headers, timeout=60)
     wrong = what_is_wrong(outcome, sent, answer.raise_for_status().json()["totalCount"])
+    pace = f"{outcome.requests / outcome.seconds:,.0f} reports/s, {outcome.late} of {outcome.requests} sent late"
     return [
         Figure(
             name=f"freshness, {name}: accepted to visible, {share_name}",
@@ -61,7 +62,7 @@ def _figures(name: str, ingest_url: str, query_url: str, key: str, plan: Plan) -
             count=len(outcome.visible_seconds),
             seconds=outcome.seconds,
             target=target,
-            about=f"{outcome.requests / outcome.seconds:,.0f} reports/s, {outcome.late} of {outcome.requests} sent late",
+            about=pace,
             wrong=wrong,
         )
         for share, share_name, target in _AIMS

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litestar import Request, Response, get, post
+import msgspec
+from litestar import Request, get
 
 from deploy.http_server import bind, serve
 from deploy.signals import stop_on_signals
+from ingest_api.answering import Answer, direct
 from ingest_api.answers import ReportAccepted
 from ingest_api.app import create_app
 from ingest_api.settings import IngestSettings
@@ -26,12 +28,13 @@ from ledger.settings import KafkaSection, KeysSection, SqliteLogSection
 from tests.bench.bodies import PROJECT
 
 CONSTANT_PATH, CPU_PATH, REPORT_PATH = "/bench/constant", "/bench/cpu", "/api/v1/report"
+_ACCEPTED = msgspec.json.encode(ReportAccepted())
 
 
-async def constant(request: Request[Any, Any, Any]) -> Response[ReportAccepted]:
+async def constant(request: Request[Any, Any, Any]) -> Answer[ReportAccepted]:
     """Read the body and answer as for an accepted report."""
     await request.body()
-    return Response(ReportAccepted())
+    return Answer(_ACCEPTED)
 
 
 async def cpu() -> dict[str, float]:
@@ -59,7 +62,7 @@ async def run(folder: Path, bus: KafkaSection | SqliteLogSection) -> None:
         keys=KeyRing(keys),
         price_version=current_version(),
     )
-    app.register(post(CONSTANT_PATH, status_code=200)(constant))
+    app.register(direct([CONSTANT_PATH])(constant))  # routed as every endpoint of the product is
     app.register(get(CPU_PATH)(cpu))
     listener = bind("127.0.0.1", 0)
     sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}", "key": made[0]}) + "\n")

@@ -20,7 +20,9 @@ from tests.bench.ingest_server import CONSTANT_PATH, CPU_PATH, REPORT_PATH
 from tests.bench.load import Endpoint, steady_load
 from tests.bench.plan import CONNECTIONS, Plan
 
+JSON = "application/json"
 _WARM_UP_SECONDS = 1.0
+_BATCH_SECONDS = 3.0  # a large batch takes its time: some of them have to be answered
 _READY_SECONDS = 60.0
 
 
@@ -75,20 +77,20 @@ class Service:
     accepted: int = 0
     under_way: int = 0  # at the ends of loads: accepted perhaps, but nobody heard it
 
-    def endpoint(self, path: str, body: bytes) -> Endpoint:
+    def endpoint(self, path: str, body: bytes, content_type: str) -> Endpoint:
         """What the load asks: the key in every family's header, as only one of them is looked at."""
-        return Endpoint(f"{self.url}{path}", "POST", tuple(self._headers().items()), body)
+        return Endpoint(f"{self.url}{path}", "POST", tuple(self._headers(content_type).items()), body)
 
     def cpu_seconds(self) -> float:
         """That the process has used so far."""
         return float(json.loads(self.ask("GET", CPU_PATH, b"")[1])["seconds"])
 
-    def ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: bytes, content_type: str = JSON) -> tuple[int, bytes]:
         """Status and body of the answer, over a connection of its own."""
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
         try:
-            connection.request(method, path, body, self._headers())
+            connection.request(method, path, body, self._headers(content_type))
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -110,9 +112,9 @@ class Service:
             time.sleep(0.1)
         self.accepted += 1
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, content_type: str) -> dict[str, str]:
         keys = {"Authorization": f"Bearer {self.key}", "x-pezzo-api-key": self.key, "x-api-key": self.key}
-        return {**keys, "x-pezzo-project-id": PROJECT, "Content-Type": "application/json"}
+        return {**keys, "x-pezzo-project-id": PROJECT, "Content-Type": content_type}
 
 
 @dataclass(slots=True)
@@ -124,6 +126,7 @@ class Track:
     body: bytes
     items: int = 1  # reports per request
     connections: int = CONNECTIONS
+    content_type: str = JSON
     count: int = field(default=0, init=False)  # of reports, or of constant answers
     seconds: float = field(default=0.0, init=False)
     cpu_seconds: float = field(default=0.0, init=False)
@@ -140,18 +143,18 @@ class Track:
 
     def warm_up(self) -> None:
         """A short load that does not count as measured, but as accepted."""
-        self._load(_WARM_UP_SECONDS)
+        self._load(_WARM_UP_SECONDS if self.items == 1 else _BATCH_SECONDS)
 
     def add_one_round(self, seconds: float) -> None:
         """Load it for so long. Raises `LoadFailed`."""
         cpu = self.service.cpu_seconds()
-        count, taken = self._load(seconds)
+        count, taken = self._load(seconds if self.items == 1 else max(seconds, _BATCH_SECONDS))
         self.cpu_seconds += self.service.cpu_seconds() - cpu
         self.count += count
         self.seconds += taken
 
     def _load(self, seconds: float) -> tuple[int, float]:
-        endpoint = self.service.endpoint(self.path, self.body)
+        endpoint = self.service.endpoint(self.path, self.body, self.content_type)
         outcome = steady_load(endpoint, connections=self.connections, seconds=seconds)
         if self.path != CONSTANT_PATH:
             self.service.accepted += outcome.requests * self.items

@@ -6,7 +6,6 @@ It is bound to a core by whoever starts it, before it is started: the engine's t
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from deploy.data_folder import DataFolder
 from ledger.bus import Delivery
 from ledger.store.clickhouse import ClickHousePool
 from tests.bench.ingest_server import kafka_section
-from tests.bench.working import BATCH, database, deps_of
+from tests.bench.working import BATCH, Stopwatch, database, deps_of
 from workers.drivers.kafka import run_kafka_worker
 from workers.drivers.kafka_subscriber import Pace
 from workers.pipeline import Deps, process
@@ -39,7 +38,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """After a batch: how many rows there are, when (of the machine's steady clock), and the CPU time so far."""
+    """After an insert: how many rows there are, when (of the machine's steady clock), and the CPU time so far."""
 
     rows: float
     at: float
@@ -70,18 +69,14 @@ def say(said: Said) -> None:
 @dataclass(slots=True)
 class _Work:
     deps: Deps
+    watch: Stopwatch
     go: asyncio.Event = field(default_factory=asyncio.Event)
-    rows: int = 0
-    marks: list[Mark] = field(default_factory=list)
 
     async def handle(self, batch: Sequence[Delivery], still_ours: Callable[[], bool] = lambda: True) -> Receipt:
         """Hold the first batch until the word is given; then process as always."""
         await self.go.wait()
         receipt = await process(self.deps, batch, still_ours)
-        self.rows += receipt.stored
-        times = os.times()
-        self.marks.append(Mark(self.rows, time.monotonic(), times.user + times.system))
-        say(Said(rows=self.rows))
+        say(Said(rows=self.watch.rows))
         return receipt
 
 
@@ -92,14 +87,15 @@ async def run(job: Job) -> None:
     data.prepare()
     section = replace(kafka_section(job.servers, job.topic), partitions=job.partitions)
     with database(data, "shard") as pool:
-        work, stop, vitals = _Work(deps_of(pool, data)), asyncio.Event(), Vitals()
+        watch, stop, vitals = Stopwatch(), asyncio.Event(), Vitals()
+        work = _Work(deps_of(pool, data, watch), watch)
         telling = asyncio.create_task(_tell_what_is_owned(vitals))
         hearing = asyncio.create_task(_hear(work.go, stop))
         pace = Pace(heartbeat_ms=_HEARTBEAT_MS)
         await run_kafka_worker(section, BATCH, work.handle, stop=stop, vitals=vitals, pace=pace)
         telling.cancel()
         await hearing
-        say(Said(ended=Ended(work.marks, await _stored(pool))))
+        say(Said(ended=Ended([Mark(*mark) for mark in watch.marks], await _stored(pool))))
 
 
 async def _tell_what_is_owned(vitals: Vitals) -> None:

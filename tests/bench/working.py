@@ -1,6 +1,6 @@
 """Ways from a bus, or from ready rows, into the store; each under a stopwatch, and each counted at its end.
 
-The time runs from the end of the first batch to the end of the last: what starting takes is left out. The embedded
+The time runs from the end of the first insert to the end of the last: what starting takes is left out. The embedded
 engine runs in this process, so its work is part of the CPU time.
 """
 
@@ -44,7 +44,7 @@ _SETTLE_SECONDS = 20.0
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Notes after every batch how many rows there are, what time it is and how much CPU time was used."""
+    """Notes after every insert how many rows there are, what time it is and how much CPU time was used."""
 
     marks: list[tuple[int, float, float]] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class Stopwatch:
         """So many rows more are stored."""
         so_far = self.marks[-1][0] if self.marks else 0
         times = os.times()
-        self.marks.append((so_far + rows, time.perf_counter(), times.user + times.system))
+        self.marks.append((so_far + rows, time.monotonic(), times.user + times.system))
 
     @property
     def rows(self) -> int:
@@ -60,9 +60,22 @@ class Stopwatch:
         return self.marks[-1][0] if self.marks else 0
 
     def between(self) -> tuple[int, float, float]:
-        """Rows, seconds and CPU seconds between the end of the first batch and the end of the last."""
+        """Rows, seconds and CPU seconds between the end of the first insert and the end of the last."""
         (rows, at, cpu), (last_rows, last_at, last_cpu) = self.marks[0], self.marks[-1]
         return last_rows - rows, last_at - at, last_cpu - cpu
+
+
+class WatchedStore(ClickHouseStore):
+    """Notes when rows are listed: after each insert, as a batch may be all that a worker has at hand."""
+
+    def __init__(self, pool: ClickHousePool, watch: Stopwatch) -> None:
+        super().__init__(pool)
+        self._watch = watch
+
+    async def insert_rows(self, rows: Sequence[RequestLog], token: str) -> None:
+        """As always; then it is noted."""
+        await super().insert_rows(rows, token)
+        self._watch.mark(len(rows))
 
 
 @contextmanager
@@ -101,13 +114,12 @@ async def insert_ready(place: Workplace, batches: Sequence[Sequence[RequestLog]]
     """The limit: rows that only have to be written."""
     watch = Stopwatch()
     with place.opened() as pool:
-        store = ClickHouseStore(pool)
+        store = WatchedStore(pool, watch)
         set_apart()
         for rows in batches:
             token = uuid4().hex
             await store.insert_bodies(rows, token)
             await store.insert_rows(rows, token)
-            watch.mark(len(rows))
         await check_listed(pool, watch.rows)
     return watch
 
@@ -145,7 +157,7 @@ async def through_sqlite_log(place: Workplace, records: Sequence[Record]) -> Sto
     await full.close()
     watch, stop = Stopwatch(), asyncio.Event()
     with place.opened() as pool:
-        handle = partial(handled, deps_of(pool, place.data), watch, stop, len(records))
+        handle = partial(handled, deps_of(pool, place.data, watch), watch, stop, len(records))
         log = SqliteLog(path)
         set_apart()
         try:
@@ -161,7 +173,7 @@ async def through_kafka(place: Workplace, records: Sequence[Record], section: Ka
     await fill_topic(section, records)
     watch, stop = Stopwatch(), asyncio.Event()
     with place.opened() as pool:
-        handle = partial(handled, deps_of(pool, place.data), watch, stop, len(records))
+        handle = partial(handled, deps_of(pool, place.data, watch), watch, stop, len(records))
         set_apart()
         await run_kafka_worker(section, BATCH, handle, stop=stop)
         await check_listed(pool, len(records))
@@ -187,17 +199,18 @@ async def handled(
     batch: Sequence[Delivery],
     still_ours: Callable[[], bool] = lambda: True,
 ) -> Receipt:
-    """Process the batch and note it; stop once as many rows as are wanted are there."""
+    """Process the batch; stop once as many rows as are wanted are there."""
     receipt = await process(deps, batch, still_ours)
-    watch.mark(receipt.stored)
     if watch.rows >= wanted:
         stop.set()
     return receipt
 
 
-def deps_of(pool: ClickHousePool, data: DataFolder) -> Deps:
-    """The pipeline's parts, over the embedded engine."""
-    return standalone_deps(pool, data.blobs_url, system_clock)
+def deps_of(pool: ClickHousePool, data: DataFolder, watch: Stopwatch) -> Deps:
+    """The pipeline's parts, over the embedded engine; what is listed is noted."""
+    deps = standalone_deps(pool, data.blobs_url, system_clock)
+    deps.store = WatchedStore(pool, watch)
+    return deps
 
 
 async def publish_all(bus: Publisher, records: Sequence[Record]) -> None:

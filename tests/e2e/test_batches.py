@@ -84,7 +84,7 @@ def test_an_update_in_a_batch_does_what_it_does_alone(spare: Access) -> None:
         {"description": "last", "metadata": {"c": True}, "response_data": {"usage": {"prompt_tokens": 1}}},
     ]
     for changes in (first, last):
-        assert spare.post("/logs/update", {"id": alone, "update_data": changes}).status_code == 200
+        assert spare.post("/logs/update", spaced({"id": alone, "update_data": changes})).status_code == 200
     updates = [spaced({"id": batched, "update_data": changes}) for changes in (first, last)]
     results = accepted(spare, b"[" + b",".join(item("log.update", update) for update in updates) + b"]")
     assert [result["id"] for result in results] == [batched, batched]

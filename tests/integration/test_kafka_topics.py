@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from ledger.bus.kafka_producers import open_producer
-from ledger.bus.kafka_topics import TopicState, ensure_topics
+from ledger.bus.kafka_topics import TopicState, ensure_topics, kept_ms
 from ledger.errors import BusUnavailable, Misconfigured
 from ledger.settings import KafkaSection
 from tests.support.kafka_settings import free_port
@@ -43,12 +43,26 @@ async def test_the_topic_keeps_what_is_promised(kafka_section: KafkaSection) -> 
     assert int(topic["max.message.bytes"]) == 1_048_588, "what every broker takes"
     assert topic["retention.ms"] == str(7 * DAY_MS)
     assert topic["compression.type"] == "producer"
+    assert await kept_ms(kafka_section) == 8 * DAY_MS
 
 
 async def test_a_topic_for_larger_records_takes_them(new_section: KafkaSection) -> None:
     section = replace(new_section, max_record_bytes=8_000_000)
     await ensure_topics(section)
     assert int((await configuration_of(section, section.topic))["max.message.bytes"]) > 8_000_000
+
+
+async def test_of_a_topic_that_is_not_there_nobody_says_how_long_it_is_kept(new_section: KafkaSection) -> None:
+    with pytest.raises(BusUnavailable, match="does not say"):
+        await kept_ms(new_section)
+
+
+async def test_a_topic_that_keeps_everything_says_so(new_section: KafkaSection) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=new_section.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(new_section.topic, 1, 1, topic_configs={"retention.ms": "-1"})])
+    await admin.close()
+    assert await kept_ms(new_section) is None
 
 
 async def test_another_number_of_partitions_is_refused(kafka_section: KafkaSection) -> None:

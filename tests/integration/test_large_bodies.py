@@ -71,9 +71,11 @@ class Ledger:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                while (answer := await client.post("/api/v1/report", content=body, headers=headers)).status_code == 503:
+                while True:
+                    answer = await client.post("/api/v1/report", content=body, headers=headers)
+                    if answer.status_code != 503:
+                        return answer
                     await asyncio.sleep(_AGAIN_SECONDS)
-            return answer
 
     async def work_off(self, count: int) -> None:
         """Run a worker until it has stored so many deliveries."""
@@ -85,8 +87,13 @@ class Ledger:
             await remembering(chunk, still_ours)
             return receipt
 
-        async with a_worker(self.section, handle):
-            await remembering.until(lambda seen: len(seen.stored) >= count)
+        async with a_worker(self.section, handle) as worker:
+            stored = asyncio.create_task(remembering.until(lambda seen: len(seen.stored) >= count))
+            await asyncio.wait({stored, worker.task}, return_when=asyncio.FIRST_COMPLETED)
+            if worker.task.done():
+                stored.cancel()
+                await worker.ended()
+            await stored
 
     async def request(self, record_id: str) -> str:
         """The stored request, as it was sent."""

@@ -40,6 +40,7 @@ class Attack:
     body: bytes
     statuses: tuple[int, ...]
     encoding: str = "identity"
+    path: str = "/report"
 
 
 def json_attacks() -> dict[str, Attack]:
@@ -56,6 +57,25 @@ def json_attacks() -> dict[str, Attack]:
         "NaN": Attack(b'{"reqPayload":NaN}', (400,)),
         "escapes": Attack(b'{"reqPayload":"' + b"\\\\" * (SIZE // 2), (400,)),
         "keys": Attack(b"{" + b",".join(b'"%d":1' % number for number in range(300_000)) + b"}", (413,)),
+    }
+
+
+def batch_attacks() -> dict[str, Attack]:
+    head, tail = b'{"kind":"openpipe.report","body":{', b"}}\n"
+    small = head + b'"reqPayload":[' + b'{"a":1},' * 500 + b"1]" + tail
+    wrong = head + b'"tags":{' + b",".join(b'"%d%s":[]' % (number, b"x" * 90) for number in range(50)) + b"}" + tail
+    bodies = {
+        "elements": (b"[" + b"1," * (SIZE // 2) + b"1]", 413),
+        "lines": (b"{\n" * (SIZE // 2), 413),
+        "blank lines": (b"\r\n" * (SIZE // 2), 200),
+        "a deep array": (b"[" * SIZE, 400),
+        "a deep line": (b'{"body":' + b"[" * SIZE, 422),
+        "large items": (small * 1000, 200),
+        "wrong items": (wrong * 800, 422),
+        "halves in items": ((head + b'"reqPayload":[' + b'"\\ud83d",' * 400 + b"1]" + tail) * 1000, 200),
+    }
+    return {
+        f"batch of {name}": Attack(body, (status,), path="/api/v1/reports") for name, (body, status) in bodies.items()
     }
 
 
@@ -152,7 +172,7 @@ def flood_of_headers(url: str) -> int:
 
 def posted(access: Access, attack: Attack) -> int:
     """The status of the answer to this body."""
-    return access.post("/report", attack.body, {"content-encoding": attack.encoding}).status_code
+    return access.post(attack.path, attack.body, {"content-encoding": attack.encoding}).status_code
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
@@ -161,7 +181,7 @@ def test_attacks_neither_fill_the_memory_nor_keep_a_good_client_waiting_for_ever
 ) -> None:
     access = attacked.access(keys_by_scope["ingest, query"])
     good, before = GoodClient(access), memory_peak(attacked.child.process.pid)
-    attacks = json_attacks() | packed_attacks() | {f"large {number}": LARGE for number in range(10)}
+    attacks = json_attacks() | batch_attacks() | packed_attacks() | {f"large {number}": LARGE for number in range(10)}
     with ThreadPoolExecutor(60) as threads:
         serving = threads.submit(good.run)
         try:

@@ -29,6 +29,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 ENDLESS = "/api/v1/requests/tail"
 """A stream that goes on until its reader leaves, unless it is told when to end."""
 

@@ -31,25 +31,27 @@ def kafka_broker() -> Iterator[BrokerProcess]:
 @pytest.fixture
 async def kafka_section(kafka_broker: BrokerProcess) -> KafkaSection:
     """Settings for topics that exist and are empty."""
-    return await _with_topics(kafka_broker)
+    return await _with_topics(_new_section(kafka_broker))
 
 
 @pytest.fixture
 async def kafka_section_without_claims(kafka_broker: BrokerProcess) -> KafkaSection:
     """The same for records of any size: everything goes through Kafka."""
-    return await _with_topics(kafka_broker, max_record_bytes=MAX_MESSAGE_BYTES)
+    return await _with_topics(replace(_new_section(kafka_broker), max_record_bytes=MAX_MESSAGE_BYTES))
 
 
-async def _with_topics(broker: BrokerProcess, **changes: int) -> KafkaSection:
+def _new_section(broker: BrokerProcess) -> KafkaSection:
     name = f"test-{uuid4().hex[:12]}"
-    section = KafkaSection(
+    return KafkaSection(
         bootstrap_servers=broker.bootstrap_servers,
         topic=name,
         group=f"{name}-workers",
         partitions=4,
         generation=7,
     )
-    section = replace(section, **changes)
+
+
+async def _with_topics(section: KafkaSection) -> KafkaSection:
     await ensure_topics(section, wait_seconds=30.0)
     return section
 

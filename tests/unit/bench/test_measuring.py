@@ -107,7 +107,7 @@ def test_a_body_has_the_size_that_is_asked_for_and_becomes_a_priced_row(size: in
     ],
 )
 @pytest.mark.parametrize("size", [1000, 3000])
-def test_every_dialect_s_body_has_the_size_and_becomes_a_priced_row(
+def test_the_body_of_every_dialect_has_the_size_and_becomes_a_priced_row(
     kind: Kind, body: Callable[[int], bytes], size: int
 ) -> None:
     sent = body(size)

@@ -1,4 +1,4 @@
-"""Steady load: every request has its turn, every n-th accepted report is followed until the product calls it visible."""
+"""Steady load: every request has its turn, and every n-th report is followed until it is visible."""
 
 import asyncio
 from collections.abc import AsyncIterator

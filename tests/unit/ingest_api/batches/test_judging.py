@@ -8,7 +8,7 @@ import pytest
 from ingest_api.batches.framing import Item
 from ingest_api.batches.judging import ItemJudge, Sound
 from ingest_api.batches.kinds import JUDGES
-from ingest_api.batches.problems import Issue, Problem
+from ingest_api.batches.problems import MAX_ISSUES, Issue, Problem
 from tests.unit.ingest_api.service import a_pezzo_report, as_json
 
 JUDGE = ItemJudge(max_body_bytes=10_000)
@@ -131,6 +131,15 @@ def test_what_is_wrong_with_a_body_is_told_in_one_shape(kind: str, body: Any, is
     assert found.issues == issues
     whole = "Some fields of the body are not what they must be."
     assert found.message == (issues[0].message if len(issues) == 1 else whole)
+
+
+def test_of_many_issues_the_first_ones_are_told_and_their_names_are_cut() -> None:
+    found = refused({"kind": "openpipe.report", "body": {"tags": {f"{number}{'x' * 200}": [] for number in range(30)}}})
+    assert found.issues is not None
+    assert len(found.issues) == MAX_ISSUES
+    for number, issue in enumerate(found.issues):
+        assert issue.path == ["tags", f"{number}{'x' * 99}"]
+        assert issue.message == f"tags.{number}{'x' * 99}: Invalid input"
 
 
 def test_a_message_is_cut_however_long_a_name_was() -> None:

@@ -13,7 +13,7 @@ from ledger.bus import Position, Publisher, Record
 from ledger.bus.claims import PUT_AT_ONCE, ClaimingPublisher, is_name_of, most_bytes, new_name
 from ledger.bus.kafka_records import wire_size
 from ledger.bus.memory import MemoryBus
-from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus
+from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus, Unavailable
 from ledger.ids import EventId, ProjectId
 from ledger.report import CLAIM_VERSION, Claim, decode, encode
 from tests.support.claiming import RememberingClaims
@@ -102,11 +102,48 @@ async def test_a_blob_store_that_is_away_is_an_outage_and_nothing_is_on_the_bus(
     assert len(bench.bus.records) == 1
 
 
-async def test_a_bus_that_is_away_leaves_a_claim_that_nobody_names(bench: Bench) -> None:
-    bench.bus.away = True
+class RefusingBus(MemoryBus):
+    """A bus that says this of every record."""
+
+    def __init__(self, error: LedgerError) -> None:
+        super().__init__()
+        self.error = error
+
+    async def publish(self, record: Record) -> Position:
+        raise self.error
+
+
+SURELY_NOT_THERE = [BusUnavailable("Not handed over, retry."), TooLargeForBus()]
+
+
+@pytest.mark.parametrize("error", SURELY_NOT_THERE, ids=repr)
+async def test_a_record_that_is_surely_not_on_the_bus_leaves_no_claim(bench: Bench, error: LedgerError) -> None:
+    """Else an outage of the bus would fill the blob store: each retry brings the body again."""
+    publisher = ClaimingPublisher(RefusingBus(error), bench.claims, ABOVE)
+    with pytest.raises(type(error)):
+        await publisher.publish(A_RECORD)
+    assert await publisher.publish_all([A_RECORD, A_RECORD]) == [error, error]
+    assert bench.claims.bodies == {}
+
+
+async def test_a_record_that_may_be_on_the_bus_keeps_its_claim(bench: Bench) -> None:
+    error = BusUnavailable("Not confirmed, retry.")
+    publisher = ClaimingPublisher(RefusingBus(error), bench.claims, ABOVE)
     with pytest.raises(BusUnavailable):
-        await bench.publisher.publish(A_RECORD)
-    assert len(bench.claims.bodies) == 1
+        await publisher.publish(A_RECORD)
+    assert await publisher.publish_all([A_RECORD]) == [error]
+    assert len(bench.claims.bodies) == 2
+
+
+async def test_a_claim_that_cannot_be_taken_back_harms_nobody(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    class Forgetting(RememberingClaims):
+        async def delete_claim(self, name: str) -> None:
+            raise Unavailable("The blob store did not delete a blob.")
+
+    publisher = ClaimingPublisher(RefusingBus(SURELY_NOT_THERE[0]), Forgetting(), ABOVE)
+    with caplog.at_level(logging.WARNING), pytest.raises(BusUnavailable, match="Not handed over"):
+        await publisher.publish(A_RECORD)
+    assert "stays until it is old" in caplog.text
 
 
 async def test_only_so_many_bodies_are_on_their_way_at_once(bench: Bench) -> None:

@@ -1,0 +1,138 @@
+"""The quick way of judging a body says what the thorough one says, of whatever body."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest_api import log_entries, openpipe, pezzo, usual
+from ingest_api.errors import InvalidFields
+from ledger.dialects.pezzo import Calculated
+from ledger.errors import LedgerError
+from tests.unit.ingest_api.service import a_pezzo_report, as_json
+
+Text = st.SearchStrategy[str]  # of JSON
+
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    LEAVES | st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+ANYTHING = VALUES.map(json.dumps)
+
+
+def mostly(*good: object) -> Text:
+    """One of these, or anything."""
+    chosen = st.sampled_from(good).map(json.dumps)
+    return chosen | chosen | chosen | ANYTHING
+
+
+def objects(fields: Mapping[str, Text], *, needed: bool = False) -> Text:
+    """JSON objects of these fields: not all of them, or all, some twice, and unknown ones beside them."""
+    one_of = [st.tuples(st.just(name), value) for name, value in fields.items()]
+    some = st.lists(st.one_of(*one_of, st.tuples(st.text(max_size=3), ANYTHING)), max_size=5)
+    first = st.tuples(*one_of).map(list) if needed else st.just([])
+    return st.tuples(first, some).map(lambda pairs: _object([*pairs[0], *pairs[1]]))
+
+
+def _object(pairs: list[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in pairs) + "}"
+
+
+NUMBERS = mostly(0, 1, -1, 1767225600000, 1767225600.5, 200, 2**40, "17", "1e3", " ", "x", None, True)
+TEXTS = mostly("", "text", "gr\u00fcn", None, 7)
+ANY_OBJECTS = mostly({}, {"a": 1}, {"a": {"b": []}}, None, [], "text")
+TAGS = objects({"a": mostly("x", 1, None, True, [1], {})})
+TIMES = mostly("2026-01-01T00:00:00Z", "2026-01-01T00:00:01.500+02:00", "2026-01-01", "1600-01-01", "soon", 5)
+COUNTS = objects({"prompt_tokens": NUMBERS, "completion_tokens": NUMBERS, "input_tokens": NUMBERS})
+
+REPORTS = objects(
+    {
+        **dict.fromkeys(("requestedAt", "receivedAt", "statusCode"), NUMBERS),
+        "errorMessage": TEXTS,
+        **dict.fromkeys(("tags", "metadata"), TAGS | ANY_OBJECTS),
+        **dict.fromkeys(("reqPayload", "respPayload"), ANYTHING),
+    }
+)
+PROVIDER = mostly("OpenAI", "openai", "AZURE", "Anthropic", "Other")
+ABOUT = objects(
+    {"provider": PROVIDER, **dict.fromkeys(("client", "clientVersion", "environment"), mostly("x", ""))}, needed=True
+)
+REPLY = objects({"usage": COUNTS | ANY_OBJECTS}) | ANY_OBJECTS
+PEZZO_REPORTS = objects(
+    {
+        "metadata": ABOUT,
+        "request": objects({"timestamp": TIMES, "body": ANY_OBJECTS}, needed=True),
+        "response": objects({"timestamp": TIMES, "body": REPLY, "status": NUMBERS}, needed=True),
+    },
+    needed=True,
+) | objects({"properties": ANY_OBJECTS, "cacheEnabled": mostly(True, False, None, 1), "metadata": ABOUT})
+FIGURES = mostly(0, 0.5, 12, 1e12, 1e13, 9_200_000, 9_200_001, 1e-320, -1, None, "1")
+ENTRIES = objects(
+    {
+        "model": mostly("gpt-4o", "", None),
+        **dict.fromkeys(("duration", "cost"), FIGURES),
+        **dict.fromkeys(("initiator", "description"), TEXTS),
+        **dict.fromkeys(("request_data", "response_data", "metadata"), ANY_OBJECTS),
+        "media": mostly(None, {}, {"request": [{"type": "image", "data": "https://x"}]}, {"request": [1]}),
+    }
+)
+UPDATES = objects({"id": mostly("an id", ""), "update_data": ENTRIES | ANY_OBJECTS}, needed=True)
+
+
+def told(judge: Callable[[bytes], Any], body: bytes) -> object:
+    """What the judge says: its result, or its complaint."""
+    try:
+        return judge(body)
+    except InvalidFields as error:
+        return type(error), error.problems
+    except LedgerError as error:
+        return type(error), str(error)
+
+
+@given(REPORTS)
+def test_a_report_of_openpipe_is_judged_alike(text: str) -> None:
+    body = text.encode()
+    assert told(openpipe.judge_report, body) == told(openpipe.judge_fields, body)
+
+
+@given(PEZZO_REPORTS)
+def test_a_report_of_pezzo_is_judged_alike(text: str) -> None:
+    body = text.encode()
+    assert told(pezzo.judge_report, body) == told(pezzo.judge_fields, body)
+
+
+@given(ENTRIES)
+def test_a_log_entry_is_judged_alike(text: str) -> None:
+    body = text.encode()
+    assert told(log_entries.judge_insert, body) == told(log_entries.judge_fields, body)
+
+
+@given(UPDATES)
+def test_an_update_is_judged_alike(text: str) -> None:
+    body = text.encode()
+    assert told(log_entries.judge_update, body) == told(log_entries.judge_update_fields, body)
+
+
+def test_bodies_as_clients_send_them_are_usual() -> None:
+    report = {"requestedAt": 1767225600000, "statusCode": 200, "tags": {"a": "x"}, "reqPayload": {"model": "m"}}
+    entry = {"model": "m", "duration": 1.5, "cost": 0.1, "request_data": {}, "metadata": {"a": [1]}}
+    read: list[object] = [usual.report(as_json(report)), usual.pezzo_report(as_json(a_pezzo_report()))]
+    read += [usual.log_entry(as_json(entry)), usual.log_update(as_json({"id": "x", "update_data": entry}))]
+    assert None not in read
+    assert usual.report(as_json(report | {"requestedAt": "1767225600000"})) is None
+
+
+def test_what_a_usual_report_of_pezzo_costs_and_took_is_told() -> None:
+    usage = {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}
+    body = as_json(a_pezzo_report(response={"timestamp": "2026-01-01T00:00:01.500Z", "body": usage}))
+    assert usual.pezzo_report(body) is not None
+    assert pezzo.judge_report(body) == pezzo.JudgedReport(1767225600000, Calculated(1500, 3, 4, 7))
+
+
+@pytest.mark.parametrize("read", [usual.report, usual.pezzo_report, usual.log_entry, usual.log_update])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 5000])
+def test_what_is_no_such_body_is_left_to_the_thorough_judge(read: Callable[[bytes], object], body: bytes) -> None:
+    assert read(body) is None
