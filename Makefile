@@ -45,7 +45,7 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev ## measure throughput, freshness, memory and list beside what their parts can do (about 6 minutes)
+bench: $(VENV)/.installed-dev ## measure throughput, freshness, memory and list beside what their parts can do (about 7 minutes)
 	$(BIN)/python -m tests.bench
 
 bench-query: $(VENV)/.installed-dev ## measure reading over ten million rows beside plain SQL (20 GB of disk, an hour)

@@ -38,6 +38,7 @@ from ledger.store.progress import highest_offsets
 from query_api.admin.doctor import no_bus
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
+from workers.collecting import collect_rarely
 from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.kafka import Safeguards, run_kafka_worker
 from workers.drivers.retaining import Retainer, run_retaining
@@ -52,6 +53,8 @@ from workers.wiring import cluster_deps
 INGEST_PORT, QUERY_PORT, WORKERS_PORT = 8001, 8002, 8003
 
 ERASING_END_SECONDS = 5.0  # a rewriting that takes longer goes on in the store
+
+_CLAIM_DAYS = 2  # a body too large for Kafka is swept so much later than its record, and an hour
 
 _REASON_CHARACTERS = 500
 END_SECONDS = 5.0  # for a statement that hangs; then it ends with the process
@@ -81,7 +84,7 @@ def query_settings(values: Mapping[str, str]) -> QuerySettings:
         server=read_section(ServerSection, "SERVER", values, port=QUERY_PORT),
         caps=read_section(QueryCaps, "QUERY", values),
         bus=_bus_if_named(values),
-        bus_hours=24 * RETENTION_DAYS,
+        bus_hours=24 * (RETENTION_DAYS + _CLAIM_DAYS),
     )
 
 
@@ -142,6 +145,7 @@ async def run_workers(
     settings: WorkerSettings, *, resume_after_loss: bool = False, accept_dead_letters: int = 0
 ) -> None:
     """Work until a signal. Raises what stopped the work otherwise; nothing unwritten is committed."""
+    collect_rarely()
     stop, http_stop = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop)
     listener = bind(settings.server.host, settings.server.port)

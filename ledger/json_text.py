@@ -77,7 +77,7 @@ def check_json_text(body: bytes) -> None:
         raise Invalid(f"The body is not UTF-8 (byte {error.start}).") from None
     shape = body.translate(_SHAPE)
     if shape.count(b"[") > MAX_DEPTH or _may_hold_large_numbers(shape):
-        _check_without_strings(b"".join(_without_strings(body)))
+        _check_without_strings(b"".join(_without_strings(body)))  # costs three times as much as all of the above
 
 
 def _may_hold_large_numbers(shape: bytes) -> bool:

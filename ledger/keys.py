@@ -27,7 +27,7 @@ RELOAD_SECONDS = 2.0
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 ALL_PROJECTS = ProjectId("*")
 _NO_HASH = "0" * 64  # as long as a hash: an unknown key costs what a known one costs
-_MOST_REMEMBERED = 4096  # a holder can write one key in many ways: what stands before its id does not count
+MOST_REMEMBERED = 4096  # a holder can write one key in many ways: what stands before its id does not count
 
 
 class Scope(StrEnum):
@@ -199,7 +199,7 @@ _OF_THE_START = Principal("this-start", ALL_PROJECTS, frozenset({Scope.QUERY, Sc
 
 
 def _remember(remembered: dict[bytes, Principal], digest: bytes, principal: Principal) -> None:
-    if len(remembered) >= _MOST_REMEMBERED:
+    if len(remembered) >= MOST_REMEMBERED:
         remembered.clear()
     remembered[digest] = principal
 

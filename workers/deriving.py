@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from ledger.request_log import Bodies, RequestLog, preview
 from ledger.usage import Usage
 from workers.metadata import Pairs, first_of
-from workers.payloads import Call, Reply, decoded, read_call, read_reply
+from workers.payloads import Call, Reply, decoded, read_call
+from workers.usual_replies import reply_in
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ def for_pricing(row: RequestLog, call: Call, reply: Reply) -> Derived:
 def derive_again(row: RequestLog) -> Derived:
     """The row after an update has changed its payloads or model; needs the row's bodies."""
     bodies = row.bodies or Bodies()
-    call, reply = read_call(decoded(bodies.raw_request)), read_reply(decoded(bodies.raw_response))
+    call, reply = read_call(decoded(bodies.raw_request)), reply_in(bodies.raw_response)
     bodies = replace(bodies, prompt=call.prompt, completion=reply.completion, raw_stream=reply.stream)
     derived = replace(row, bodies=bodies, **derived_columns(call, reply))
     if row.source == "log_entry":

@@ -6,8 +6,9 @@ from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
 from workers.media import media_items
 from workers.metadata import Pairs, merged
-from workers.payloads import decoded, read_call, read_reply
+from workers.payloads import decoded, read_call
 from workers.providers import inferred_provider
+from workers.usual_replies import reply_in
 
 
 def facts(event: Accepted) -> Facts:
@@ -32,7 +33,7 @@ def facts(event: Accepted) -> Facts:
         media=media_items(fields.get("media")),
         extra=unknown_keys(fields, KNOWN_KEYS),
         call=call,
-        reply=read_reply(decoded(raw_response)),
+        reply=reply_in(raw_response),
     )
 
 

@@ -19,6 +19,11 @@ def read_usage(reply: Json) -> Usage | None:
     reported = _as_reported(reply)
     if reported is None or reported == _NOTHING:
         return None
+    return inclusive(reported)
+
+
+def inclusive(reported: Usage) -> Usage:
+    """The counts as reported, with parts added to a total that is too small for them, and the total that follows."""
     return _with_total(_with_inclusive_output(_with_inclusive_input(_with_all_written(reported))))
 
 

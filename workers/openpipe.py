@@ -9,8 +9,9 @@ from ledger.report import Kind
 from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
 from workers.metadata import first_of
-from workers.payloads import decoded, read_call, read_reply
+from workers.payloads import decoded, read_call
 from workers.providers import prefixed_provider
+from workers.usual_replies import reply_in
 
 
 def facts(event: Accepted) -> Facts:
@@ -36,7 +37,7 @@ def facts(event: Accepted) -> Facts:
         raw_response=raw_response,
         extra=unknown_keys(fields, KNOWN_KEYS) | figures.kept_as_sent,
         call=call,
-        reply=read_reply(decoded(raw_response)),
+        reply=reply_in(raw_response),
     )
 
 

@@ -108,6 +108,14 @@ def read_reply(value: Any) -> Reply:
     )
 
 
+def names_an_error(text: str) -> bool:
+    """Whether the payload is an object with the key `error`, even when that is null."""
+    if "error" not in text and "\\u" not in text:  # a key can be written with escapes
+        return False
+    value = decoded(text)
+    return isinstance(value, dict) and "error" in value
+
+
 def _streamed(stream: str) -> Reply:
     merged = read_stream(stream)
     return Reply(

@@ -17,7 +17,8 @@ from ledger.dialects.pezzo import (
 from workers.decoding import Accepted
 from workers.facts import Facts, text_or_none
 from workers.metadata import merged
-from workers.payloads import decoded, read_call, read_reply
+from workers.payloads import decoded, names_an_error, read_call
+from workers.usual_replies import reply_in
 
 Fields = dict[str, msgspec.Raw]
 
@@ -30,7 +31,7 @@ def facts(event: Accepted) -> Facts:
     request, response = part_of(fields, "request"), part_of(fields, "response")
     said, properties = _values(fields, "metadata"), _values(fields, "properties")
     raw_request, raw_response = text_of(request.get("body")), text_of(response.get("body"))
-    call, reply = read_call(decoded(raw_request)), decoded(raw_response)
+    call = read_call(decoded(raw_request))
     known = {name: said.get(name) for name in SHOWN_METADATA} | {"cacheEnabled": value_of(fields.get("cacheEnabled"))}
     requested_at = timestamp_ms(request)
     return Facts(
@@ -40,7 +41,7 @@ def facts(event: Accepted) -> Facts:
         provider=(text_or_none(said.get("provider")) or "").lower() or None,
         model_requested=call.model,
         status_code=status_code(response),
-        error_without_status=raw_response is None or (isinstance(reply, dict) and "error" in reply),
+        error_without_status=raw_response is None or names_an_error(raw_response),
         streamed=call.streamed,
         cached=value_of(fields.get("cacheHit")) is True,
         user_id=text_or_none(properties.get("userId")) or call.user,
@@ -50,7 +51,7 @@ def facts(event: Accepted) -> Facts:
         raw_response=raw_response,
         extra=_extra(fields, request, response),
         call=call,
-        reply=read_reply(reply),
+        reply=reply_in(raw_response),
     )
 
 

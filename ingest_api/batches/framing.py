@@ -29,10 +29,10 @@ class TooManyItems(TooLarge):
 
 
 class Item(NamedTuple):
-    """One item's bytes."""
+    """One item, as views of the whole body: nothing is copied yet."""
 
-    text: bytes  # made readable
-    as_sent: bytes | None  # None: the text is what was sent
+    text: memoryview  # made readable
+    as_sent: memoryview | None  # None: the text is what was sent
 
 
 class Framer:
@@ -55,9 +55,11 @@ class Framer:
         spans = self._spans(text, as_lines=as_lines)
         if len(spans) > self.most:
             raise TooManyItems(f"The batch has more than {self.most} items.")
+        view = memoryview(text)
         if text is body:
-            return (Item(text[start:end], None) for start, end in spans)
-        return (Item(text[start:end], body[start:end]) for start, end in spans)
+            return (Item(view[start:end], None) for start, end in spans)
+        as_sent = memoryview(body)
+        return (Item(view[start:end], as_sent[start:end]) for start, end in spans)
 
     def _spans(self, text: bytes, *, as_lines: bool) -> list[tuple[int, int]]:
         start = _after(_BLANKS, text, 0)

@@ -62,7 +62,7 @@ class ItemJudge:
         return Sound(judge(body), body if item.as_sent is None else _as_sent(item.as_sent, item.text, body), key)
 
 
-def _told(text: bytes) -> _Told:
+def _told(text: memoryview) -> _Told:
     try:
         return _decoder.decode(text)
     except msgspec.ValidationError as error:
@@ -71,10 +71,10 @@ def _told(text: bytes) -> _Told:
         raise BadItem(f"The item is not JSON: {error}.") from None
 
 
-def _as_sent(as_sent: bytes, text: bytes, body: bytes) -> bytes:
+def _as_sent(as_sent: memoryview, text: memoryview, body: bytes) -> bytes:
     """The body's place in the item. Only a name or a key could look like it, and they cannot hold what was replaced."""
-    start = text.rindex(body)
-    return as_sent[start : start + len(body)]
+    start = bytes(text).rindex(body)
+    return bytes(as_sent[start : start + len(body)])
 
 
 _decoder = msgspec.json.Decoder(_Told)

@@ -42,6 +42,9 @@ class ErasableBlobs(Protocol):
     async def delete(self, project: ProjectId, sha256: str) -> None:
         """Gone on return, after a power cut too; deleting what is not there is harmless."""
 
+    async def delete_claim(self, name: str) -> None:
+        """The same for a claim."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredClaim:

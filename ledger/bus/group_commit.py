@@ -1,22 +1,54 @@
-"""One commit for all that wait: while one is under way the next one fills. One future per item, no lingering."""
+"""One commit for all that wait: while one is under way the next one fills. One future per call, no lingering.
+
+Every call gets exactly one answer: the results of its items, or the error that says what is known of them. A commit
+that fails fails its own calls and nothing else; the queue lives on.
+"""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 from ledger.errors import BusUnavailable
 
+NOT_HANDED_OVER = "Not handed over, retry."  # the items are surely not on the bus
+NOT_CONFIRMED = "Not confirmed, retry."  # the items may be on the bus, now or later
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_Waiting = tuple[Item, asyncio.Future[Result]]
+
+@dataclass(slots=True)
+class Held:
+    """The bytes of all items whose fate is unknown, also of those whose senders were answered already."""
+
+    bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Call(Generic[Item, Result]):
+    """The items of one call; they are committed together."""
+
+    items: Sequence[Item]
+    size: int
+    due: float
+    answer: asyncio.Future[Sequence[Result]]
+
+    def succeed(self, results: Sequence[Result]) -> None:
+        if not self.answer.done():  # otherwise its deadline has passed or its sender went away
+            self.answer.set_result(results)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Hands items to `commit` in groups and gives each its own result, or the group's error.
+    """Hands the items of many calls to `commit` at once, and gives each call its own results, or the group's error.
 
-    An item that is still waiting at its deadline leaves the queue: it was surely not committed. One that was handed
+    A call that is still waiting at its deadline leaves the queue: it was surely not committed. One that was handed
     over already may yet be committed; its sender is told that this is not known.
     """
 
@@ -24,73 +56,112 @@ class GroupCommit(Generic[Item, Result]):
         self,
         commit: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
-        size: Callable[[Item], int],
         max_bytes: int,
         deadline: float,
+        held: Held,
     ) -> None:
         self._commit = commit
-        self._size = size
-        self._max_bytes = max_bytes
+        self._max_bytes = max_bytes  # of a group; a call that is larger is a group of its own
         self._deadline = deadline
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._held = held
+        self._waiting: deque[_Call[Item, Result]] = deque()  # the oldest first
+        self._in_flight: list[_Call[Item, Result]] = []
         self._running: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None  # one for all: at the deadline of the oldest call
 
-    async def submit(self, item: Item) -> Result:
-        """The item's result. Raises what `commit` raised for its group, or `BusUnavailable` at the deadline."""
+    def submit(self, items: Sequence[Item], size: int) -> asyncio.Future[Sequence[Result]]:
+        """The results of these items, which have `size` bytes together, behind all that were submitted before.
+
+        Fails with what `commit` raised for its group, or with `BusUnavailable` at the deadline. Whoever cancels it
+        takes the items along, unless they were handed over.
+        """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-        entry = (item, future)
-        self._waiting.append(entry)
+        call: _Call[Item, Result] = _Call(items, size, loop.time() + self._deadline, loop.create_future())
+        self._waiting.append(call)
+        self._held.bytes += size
         if self._running is None:
             self._running = loop.create_task(self._run())
-        timer = loop.call_later(self._deadline, self._expire, entry)
-        try:
-            return await future
-        finally:
-            timer.cancel()
+        if self._timer is None:
+            self._timer = loop.call_at(call.due, self._expire)
+        return call.answer
 
-    async def close(self) -> None:
-        """Wait until nothing waits any more."""
+    async def until_idle(self) -> None:
+        """Return once nothing waits and nothing is in flight."""
         while self._running is not None:
             await asyncio.wait([self._running])
 
-    def _expire(self, entry: _Waiting[Item, Result]) -> None:
-        if entry[1].done():
+    async def abort(self) -> None:
+        """End what is in flight, and tell whoever has no answer yet what is known."""
+        if self._running is None:
             return
-        try:
-            self._waiting.remove(entry)
-            entry[1].set_exception(BusUnavailable("Not handed over, retry."))
-        except ValueError:
-            entry[1].set_exception(BusUnavailable("Not confirmed, retry."))
+        self._running.cancel()
+        await asyncio.wait([self._running])
+        for call in self._in_flight:
+            call.fail(BusUnavailable(NOT_CONFIRMED))
+        for call in self._waiting:
+            call.fail(BusUnavailable(NOT_HANDED_OVER))
+        self._release(chain(self._in_flight, self._waiting))
+        self._in_flight, self._running = [], None
+        self._waiting.clear()
 
     async def _run(self) -> None:
-        try:
-            while self._waiting:
-                await self._commit_one_group(self._next_group())
-        finally:
-            self._running = None
+        while self._waiting:
+            self._in_flight = self._next_group()
+            if self._in_flight:
+                await self._commit_in_flight()
+        self._running = None
 
-    async def _commit_one_group(self, group: list[_Waiting[Item, Result]]) -> None:
-        if not group:
-            return
+    async def _commit_in_flight(self) -> None:
+        group = self._in_flight
         try:
-            results = await self._commit([item for item, _ in group])
-            answers = list(zip(group, results, strict=True))
-        except Exception as error:  # noqa: BLE001  whatever it was, it is these items' answer, and the queue lives on
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for (_, future), result in answers:
-            if not future.done():
-                future.set_result(result)
+            results = await self._commit([item for call in group for item in call.items])
+            answers = _shared_out(results, group)
+        except Exception as error:  # noqa: BLE001 (whatever it was, it is these calls' answer, and the queue lives on)
+            for call in group:
+                call.fail(error)
+        else:
+            for call, answer in zip(group, answers, strict=True):
+                call.succeed(answer)
+        self._release(group)
+        self._in_flight = []
 
-    def _next_group(self) -> list[_Waiting[Item, Result]]:
-        group: list[_Waiting[Item, Result]] = []
-        total = 0
-        while self._waiting and (not group or total + self._size(self._waiting[0][0]) <= self._max_bytes):
-            entry = self._waiting.popleft()
-            if not entry[1].done():  # its sender went away before it was handed over
-                total += self._size(entry[0])
-                group.append(entry)
+    def _next_group(self) -> list[_Call[Item, Result]]:
+        group: list[_Call[Item, Result]] = []
+        room = self._max_bytes
+        while self._waiting and (not group or self._waiting[0].size <= room):
+            call = self._waiting.popleft()
+            if call.answer.done():  # its sender went away before it was handed over
+                self._held.bytes -= call.size
+            else:
+                group.append(call)
+                room -= call.size
         return group
+
+    def _release(self, calls: Iterable[_Call[Item, Result]]) -> None:
+        self._held.bytes -= sum(call.size for call in calls)
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for call in self._in_flight:
+            if call.due <= now:
+                call.fail(BusUnavailable(NOT_CONFIRMED))
+        while self._waiting and self._waiting[0].due <= now:
+            call = self._waiting.popleft()
+            call.fail(BusUnavailable(NOT_HANDED_OVER))
+            self._held.bytes -= call.size
+        unanswered = (call.due for call in chain(self._in_flight, self._waiting) if not call.answer.done())
+        oldest = next(unanswered, None)
+        self._timer = None if oldest is None else loop.call_at(oldest, self._expire)
+
+
+def _shared_out(results: Sequence[Result], group: Sequence[_Call[Item, Result]]) -> list[Sequence[Result]]:
+    """Each call's own part of the results. Raises `ValueError` when they are not as many as the items."""
+    shares: list[Sequence[Result]] = []
+    end = 0
+    for call in group:
+        start, end = end, end + len(call.items)
+        shares.append(results[start:end])
+    if end != len(results):
+        raise ValueError(f"A commit of {end} items gave {len(results)} results.")
+    return shares

@@ -10,17 +10,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 from ledger.bus import Position, Record
 from ledger.bus.broadcasts import partitions_header
+from ledger.bus.group_commit import NOT_HANDED_OVER, Held
+from ledger.bus.kafka_batches import batch_bytes
 from ledger.bus.kafka_circuit import Circuit
-from ledger.bus.kafka_lanes import NOT_HANDED_OVER, LanePlan
+from ledger.bus.kafka_lanes import LanePlan
 from ledger.bus.kafka_producers import open_producer
 from ledger.bus.kafka_records import partition_of, wire_size
 from ledger.bus.kafka_session import Session
-from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus
+from ledger.errors import BusUnavailable, LedgerError, TooLarge, TooLargeForBus
 from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 
 _RETRY_SECONDS = 0.5
@@ -30,6 +33,17 @@ _GRACE_SECONDS = 1.0  # for what other lanes have in flight when one lane's fail
 _MAX_HELD_BYTES = 8 * MAX_MESSAGE_BYTES
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Share:
+    """Those records of one call that go into one batch, and their places in the call."""
+
+    partition: int
+    places: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    size: int = 0
+
 
 OpenProducer = Callable[[KafkaSection, str], Awaitable[Any]]
 
@@ -51,12 +65,14 @@ class KafkaPublisher:
         self._plan = LanePlan(
             topic=self._topic,
             generation=section.generation,
+            batch_bytes=batch_bytes(section),
             deadline_seconds=section.deadline_seconds,
             stall_seconds=stall_seconds or 2 * section.deadline_seconds,
         )
         self._max_held_bytes = max_held_bytes
         self._open_producer = open_producer
         self._circuits = [Circuit(time.monotonic) for _ in range(section.partitions)]
+        self._held = Held()
         self._session: Session | None = None  # the one that takes records
         self._sessions: list[Session] = []  # and those that are still being closed
         self._supervision: asyncio.Task[None] | None = None
@@ -69,7 +85,7 @@ class KafkaPublisher:
     @property
     def held_bytes(self) -> int:
         """The bytes of all records whose fate is unknown, also of those whose senders were answered already."""
-        return sum(session.held_bytes for session in self._sessions)
+        return self._held.bytes
 
     async def start(self) -> None:
         """Begin connecting; returns at once. Until it has succeeded `publish` raises `BusUnavailable`."""
@@ -77,34 +93,32 @@ class KafkaPublisher:
 
     async def publish(self, record: Record) -> Position:
         """Return once all in-sync replicas have the record. Raises `TooLarge`, or `BusUnavailable` at the deadline."""
-        size = wire_size(record)
-        if size > self._section.max_record_bytes:
-            limit = self._section.max_record_bytes
-            raise TooLargeForBus(f"This takes {size} bytes on the bus, which takes {limit} where {_NO_BLOB_STORE}.")
-        if self._session is None or self.held_bytes + size > self._max_held_bytes:
-            raise BusUnavailable(NOT_HANDED_OVER)
-        chosen = record.partition
-        partition = partition_of(record.key, self._section.partitions) if chosen is None else chosen
-        return await self._through_circuit(self._session, partition, record, size)
+        size = self._size_of(record)
+        (outcome,) = await self._submit(self._partition_of(record), (record,), size)
+        if isinstance(outcome, Position):
+            return outcome
+        raise outcome
 
     async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
-        """Return once each record's fate is known; raises for none of them."""
-        outcomes = await asyncio.gather(*map(self.publish, records), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, LedgerError):
-                raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Position | LedgerError)]
+        """Return once each record's fate is known; raises for none of them. One future per partition."""
+        outcomes: dict[int, Position | BaseException] = {}
+        shares = self._shares_of(records, outcomes)
+        answers = (self._submit(share.partition, share.records, share.size) for share in shares)
+        for share, answer in zip(shares, await asyncio.gather(*answers, return_exceptions=True), strict=True):
+            found = repeat(answer) if isinstance(answer, BaseException) else answer
+            outcomes.update(zip(share.places, found, strict=False))
+        return [_told(outcomes[at]) for at in range(len(records))]
 
     async def broadcast(self, record: Record) -> list[Position]:
         """Return once every partition has the record. Raises as `publish` does; some may have it all the same."""
         count = self._section.partitions
         told = replace(record, headers=(*record.headers, partitions_header(count)))
-        copies = [self.publish(replace(told, partition=partition)) for partition in range(count)]
-        outcomes = await asyncio.gather(*copies, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
+        positions = []
+        for outcome in await self.publish_all([replace(told, partition=partition) for partition in range(count)]):
+            if not isinstance(outcome, Position):
                 raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Position)]
+            positions.append(outcome)
+        return positions
 
     async def close(self) -> None:
         """Wait for what is under way, at most for the deadline of a publish, then let go of the bus."""
@@ -117,20 +131,47 @@ class KafkaPublisher:
             await session.close(self._section.deadline_seconds)
         self._sessions.clear()
 
-    async def _through_circuit(self, session: Session, partition: int, record: Record, size: int) -> Position:
-        circuit = self._circuits[partition]
-        if not circuit.admits():
-            raise BusUnavailable(NOT_HANDED_OVER)
-        try:
-            position = await session.put(partition, record, size)
-        except BusUnavailable:
-            circuit.failed()
-            raise
-        except BaseException:
-            circuit.left()
-            raise
-        circuit.succeeded()
-        return position
+    def _submit(
+        self, partition: int, records: Sequence[Record], size: int
+    ) -> asyncio.Future[Sequence[Position | Exception]]:
+        session, circuit = self._session, self._circuits[partition]
+        if session is None or self._held.bytes + size > self._max_held_bytes or not circuit.admits():
+            refused = asyncio.get_running_loop().create_future()
+            refused.set_exception(BusUnavailable(NOT_HANDED_OVER))
+            return refused
+        answer = session.lanes[partition].submit(records, size)
+        answer.add_done_callback(circuit.heard)
+        return answer
+
+    def _partition_of(self, record: Record) -> int:
+        return partition_of(record.key, self._section.partitions) if record.partition is None else record.partition
+
+    def _size_of(self, record: Record) -> int:
+        size = wire_size(record)
+        limit = self._section.max_record_bytes
+        if size > limit:
+            raise TooLargeForBus(f"This takes {size} bytes on the bus, which takes {limit} where {_NO_BLOB_STORE}.")
+        return size
+
+    def _shares_of(self, records: Sequence[Record], outcomes: dict[int, Position | BaseException]) -> list[_Share]:
+        """The records by partition, no share larger than a batch unless a record is. What is too large is told."""
+        shares: list[_Share] = []
+        growing: dict[int, _Share] = {}
+        for place, record in enumerate(records):
+            try:
+                size = self._size_of(record)
+            except TooLarge as error:
+                outcomes[place] = error
+                continue
+            partition = self._partition_of(record)
+            share = growing.get(partition)
+            if share is None or share.size + size > self._plan.batch_bytes:
+                share = growing[partition] = _Share(partition)
+                shares.append(share)
+            share.places.append(place)
+            share.records.append(record)
+            share.size += size
+        return shares
 
     async def _supervise(self) -> None:
         while True:
@@ -150,9 +191,15 @@ class KafkaPublisher:
         while True:
             try:
                 producer = await self._open_producer(self._section, self._topic)
-                return Session(producer, self._plan, self._section.partitions)
+                return Session(producer, self._plan, self._section.partitions, self._held)
             except Exception as error:  # noqa: BLE001 (whatever is wrong, the service stays up and says so)
                 if loop.time() >= complain_at:
                     complain_at = loop.time() + _COMPLAIN_SECONDS
                     log.warning("Waiting for Kafka.", extra={"topic": self._topic, "error": repr(error)})
             await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _told(outcome: Position | BaseException) -> Position | LedgerError:
+    if isinstance(outcome, Position | LedgerError):
+        return outcome
+    raise outcome

@@ -3,8 +3,12 @@
 Without it every request would wait for its own deadline while a partition has no leader, and hold its bytes meanwhile.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from ledger.bus import Position
+from ledger.errors import BusUnavailable
 
 _PAUSES_SECONDS = (0.0, 1.0, 2.0, 5.0)  # after so many failures in a row; the last one from there on
 
@@ -39,6 +43,18 @@ class Circuit:
         self._open_until = self.monotonic() + _PAUSES_SECONDS[min(self._failures, len(_PAUSES_SECONDS) - 1)]
         self._failures += 1
         self._trial = False
+
+    def heard(self, answer: asyncio.Future[Sequence[Position | Exception]]) -> None:
+        """What became of the records of one call."""
+        error = None if answer.cancelled() else answer.exception()
+        if isinstance(error, BusUnavailable):
+            self.failed()
+        elif not self._failures:
+            return  # closed, and nothing that opens it
+        elif not answer.cancelled() and error is None and any(isinstance(at, Position) for at in answer.result()):
+            self.succeeded()
+        else:
+            self.left()
 
     def left(self) -> None:
         """A record went away without telling anything of the partition."""

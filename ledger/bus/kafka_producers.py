@@ -7,13 +7,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from ledger.bus.kafka_batches import FastProducer, batch_bytes
 from ledger.bus.kafka_connection import connection, require_codecs
 from ledger.bus.kafka_topics import require_partitions
 from ledger.settings import KafkaSection
 
-_BATCH_BYTES = (
-    1024 * 1024
-)  # a reader inflates whole batches, so this bounds its memory too; one large record may exceed it
 _CONNECT_SECONDS = 15.0
 _REQUEST_MS = 10_000
 _RELEASE_SECONDS = 2.0
@@ -41,13 +39,12 @@ async def open_producer(section: KafkaSection, topic: str) -> AIOKafkaProducer:
 
 
 def _make(section: KafkaSection) -> AIOKafkaProducer:
-    return AIOKafkaProducer(
+    return FastProducer(
+        batch_bytes(section),
         **connection(section),
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
         linger_ms=0,  # the lanes group records; waiting here would add nothing but delay
-        max_batch_size=min(_BATCH_BYTES, section.max_record_bytes),
         max_request_size=section.max_record_bytes,
         request_timeout_ms=_REQUEST_MS,
         retry_backoff_ms=100,

@@ -4,10 +4,10 @@ The envelope travels in one header; further headers stand beside it. Whoever may
 there, so reading takes every record as it is and leaves the judgement to the pipeline.
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import Protocol
 
-from aiokafka.partitioner import murmur2
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from ledger.bus import Delivery, Position, Record
@@ -34,8 +34,11 @@ class WireRecord(Protocol):
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that Kafka's default partitioners give this key."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+    """The partition of this key, for every producer of ours: the one of librdkafka's partitioner `consistent`.
+
+    The Java client's own partitioner takes murmur2, for which Python has no compiled code: 5 us a key instead of 0.1.
+    """
+    return zlib.crc32(key) % partitions
 
 
 def wire_headers(record: Record) -> WireHeaders:
@@ -53,9 +56,11 @@ def delivery_from(record: WireRecord, generation: int) -> Delivery:
 
     A duplicate or null envelope header makes the envelope None; its values then stay among the headers.
     """
+    place = Position(generation, record.partition, record.offset)
+    if len(record.headers) == 1 and record.headers[0][0] == ENVELOPE_HEADER and record.headers[0][1] is not None:
+        return Delivery(place, record.key, record.headers[0][1], record.value)  # nearly every record
     envelopes = [value for name, value in record.headers if name == ENVELOPE_HEADER]
     envelope = envelopes[0] if len(envelopes) == 1 else None
     beside = (pair for pair in record.headers if envelope is None or pair[0] != ENVELOPE_HEADER)
     headers = tuple((name, value if value is not None else b"") for name, value in beside)
-    place = Position(generation, record.partition, record.offset)
     return delivery_at(place, record.key, envelope, record.value, headers)

@@ -4,29 +4,28 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from ledger.bus import Position, Record
-from ledger.bus.kafka_lanes import Lane, LanePlan
+from ledger.bus import Record
+from ledger.bus.group_commit import GroupCommit, Held
+from ledger.bus.kafka_lanes import Lane, LanePlan, Outcome
 from ledger.bus.kafka_producers import release, when_it_ends
 
 
 class Session:
     """Owns a connected producer: whoever makes a session closes it."""
 
-    def __init__(self, producer: Any, plan: LanePlan, partitions: int) -> None:
+    def __init__(self, producer: Any, plan: LanePlan, partitions: int, held: Held) -> None:
         self._producer = producer
         self._failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        self._lanes = [Lane(plan, partition, producer, self._note_failure) for partition in range(partitions)]
+        self.lanes: list[GroupCommit[Record, Outcome]] = [
+            GroupCommit(
+                Lane(plan, partition, producer, self._note_failure).commit,
+                max_bytes=plan.batch_bytes,
+                deadline=plan.deadline_seconds,
+                held=held,
+            )
+            for partition in range(partitions)
+        ]
         when_it_ends(producer, self._note_failure)
-        self._tasks = [asyncio.create_task(lane.run(), name="kafka-lane") for lane in self._lanes]
-
-    @property
-    def held_bytes(self) -> int:
-        """The bytes of all records whose fate is unknown."""
-        return sum(lane.held_bytes for lane in self._lanes)
-
-    async def put(self, partition: int, record: Record, size: int) -> Position:
-        """See `Lane.put`."""
-        return await self._lanes[partition].put(record, size)
 
     async def until_failed(self) -> Exception:
         """The error of the first batch that failed: from then on the producer's sequence numbers may have a gap.
@@ -42,10 +41,8 @@ class Session:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
-                await asyncio.gather(*(lane.until_idle() for lane in self._lanes))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+                await asyncio.gather(*(lane.until_idle() for lane in self.lanes))
+        await asyncio.gather(*(lane.abort() for lane in self.lanes))
         await release(self._producer)
 
     def _note_failure(self, error: Exception) -> None:

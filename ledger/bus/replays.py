@@ -25,6 +25,8 @@ def delivery_at(
     place: Position, key: bytes | None, envelope: bytes | None, body: bytes | None, headers: Headers
 ) -> Delivery:
     """What was read at this place. Of several replay headers none counts."""
+    if not headers:  # nearly every record
+        return Delivery(place, key, envelope, body)
     accepted = _accepted_at(headers)
     if accepted is None:
         return Delivery(place, key, envelope, body, headers)

@@ -24,7 +24,7 @@ from typing import NoReturn, TypeVar
 import msgspec
 
 from ledger.bus import Delivery, Position, Record
-from ledger.bus.group_commit import GroupCommit
+from ledger.bus.group_commit import NOT_HANDED_OVER, GroupCommit, Held
 from ledger.bus.replays import delivery_at
 from ledger.bus.sqlite_errors import sorted_by_remedy
 from ledger.bus.sqlite_opening import lock, open_reader, open_writer, resume_at
@@ -76,9 +76,9 @@ class SqliteLog:
         self._checkpointing: asyncio.Task[None] | None = None
         self._appending: GroupCommit[Record, Position] = GroupCommit(
             self._append_in_thread,
-            size=lambda record: len(record.body),
             max_bytes=MAX_COMMIT_BYTES,
             deadline=deadline_seconds,
+            held=Held(),
         )
 
     async def start(self) -> None:
@@ -86,17 +86,17 @@ class SqliteLog:
 
     async def publish(self, record: Record) -> Position:
         """Return once the record is on disk. Raises `BusUnavailable` when the disk refused or the deadline passed."""
-        if self._closed:
-            raise BusUnavailable("Not handed over, retry.")
-        return await self._appending.submit(record)
+        (position,) = await self._submit((record,))
+        return position
 
     async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
-        """Return once each record's fate is known; raises for none of them."""
-        outcomes = await asyncio.gather(*map(self.publish, records), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, LedgerError):
-                raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Position | LedgerError)]
+        """The same for all of them together: all are on disk, or none is."""
+        if not records:
+            return []
+        try:
+            return [*await self._submit(records)]
+        except LedgerError as error:
+            return [error] * len(records)
 
     async def broadcast(self, record: Record) -> list[Position]:
         """The same: there is one partition."""
@@ -155,7 +155,7 @@ class SqliteLog:
     async def close(self) -> None:
         """Finish what is being written, let a waiting `poll` return, close the file. Raises `BusBroken`."""
         self._closed = True
-        await self._appending.close()
+        await self._appending.until_idle()
         self._arrived.set()
         if self._checkpointing is not None:
             await asyncio.wait([self._checkpointing])
@@ -177,6 +177,11 @@ class SqliteLog:
             self._writer.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
             self._writer.close()
         # else: closing would write to the file that failed, so the process's end does it
+
+    async def _submit(self, records: Sequence[Record]) -> Sequence[Position]:
+        if self._closed:
+            raise BusUnavailable(NOT_HANDED_OVER)
+        return await self._appending.submit(records, sum([len(record.body) for record in records]))
 
     async def _append_in_thread(self, records: Sequence[Record]) -> list[Position]:
         try:

@@ -21,7 +21,7 @@ from ledger.bus import Position
 from ledger.clock import from_milliseconds
 from ledger.deletion import Deletion, Portion
 from ledger.filtering.statements import Statement
-from ledger.ids import ProjectId, from_int, to_int
+from ledger.ids import ProjectId, from_int
 from ledger.patch import KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey
 from ledger.store import Identity, StoreUnavailable, deletions
@@ -37,10 +37,9 @@ from ledger.store.columns import (
     deletion_from,
     key_entry_from,
     patch_from,
-    select_list,
 )
 from ledger.store.remedies import sorted_by_remedy
-from ledger.store.row_reads import by_project, read_rows
+from ledger.store.row_reads import read_by_id, read_rows
 
 T = TypeVar("T")
 
@@ -244,18 +243,7 @@ class ClickHouseStore:
         return result.result_rows
 
     async def _by_id(self, table: str, columns: Sequence[Column], of: Collection[Identity]) -> list[Sequence[Any]]:
-        if not of:
-            return []
-        sql = (
-            f"SELECT {select_list(columns)} FROM {table} FINAL"
-            " WHERE project = {project:String} AND id IN {ids:Array(UInt128)}"
-        )
-        found: list[Sequence[Any]] = []
-        for project, ids in by_project(of):
-            parameters = {"project": project, "ids": [to_int(id_) for id_ in ids]}
-            result = await self._pool.run(lambda client, p=parameters: client.query(sql, parameters=p))  # type: ignore[misc]
-            found.extend(result.result_rows)
-        return found
+        return await self._pool.run(lambda client: read_by_id(client, table, columns, of)) if of else []
 
     async def _insert(
         self, table: str, columns: Sequence[Column], items: Sequence[T], token: str, time: Callable[[T], int]

@@ -44,6 +44,11 @@ class Column:
         return self.name
 
 
+def each(name: str, type_: str, value: Callable[[Any], Any]) -> Column:
+    """A column whose values come from one item after the other: for tables that few rows go into."""
+    return Column(name, type_, lambda items: [value(item) for item in items])
+
+
 def _all(path: str) -> Values:
     """What stands at this path of attributes."""
     get = attrgetter(path)

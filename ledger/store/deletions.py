@@ -41,7 +41,7 @@ def _before(deletion: Deletion, portion: Portion, bound: Bound) -> str:
     earlier = f"bus_generation < {generation}"
     if portion.among is None:
         count = bound.value(portion.partitions, "UInt16")
-        earlier += f" AND kafkaMurmurHash(concat(project, '/', {ID_AS_SHOWN})) % {count} = {partition}"
+        earlier += f" AND CRC32(concat(project, '/', {ID_AS_SHOWN})) % {count} = {partition}"
     here = f"bus_generation = {generation} AND bus_partition = {partition} AND bus_offset < {offset}"
     return f"(({here}) OR ({earlier}))"
 

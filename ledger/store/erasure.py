@@ -13,6 +13,7 @@ from clickhouse_connect.driver import Client
 
 from ledger.ids import EventId, ProjectId, from_int, to_int
 from ledger.report import Kind
+from ledger.store.claims import NAMED_CLAIM
 
 ROW_TABLES = ("request_logs", "request_bodies")
 """Where a row's bytes are: every version but the tombstone goes when its partition is rewritten."""
@@ -150,18 +151,22 @@ class DeadLetter:
     place: DeadPlace
     record_id: str  # '' where its envelope could not be read
     key: bytes
+    claims: tuple[str, ...] = ()  # where its body is kept, when it is not in the dead letter
 
 
 def dead_letters_of(client: Client, project: ProjectId, after: DeadPlace, limit: int) -> list[DeadLetter]:
     """The project's dead letters, in order of their places; one that has died again after a replay counts once."""
     sql = (
-        "SELECT generation, partition, offset, any(record_id), hex(any(ifNull(key, ''))) FROM dead_letters"
+        "SELECT generation, partition, offset, any(record_id), hex(any(ifNull(key, ''))),"
+        f" arrayFilter(name -> name != '', groupUniqArray({NAMED_CLAIM})) FROM dead_letters"
         " WHERE project = {project:String}"
         " AND (generation, partition, offset) > ({generation:UInt8}, {partition:UInt16}, {offset:UInt64})"
         " GROUP BY generation, partition, offset ORDER BY generation, partition, offset LIMIT {limit:UInt32}"
     )
     found = client.query(sql, parameters={**_place(after), "project": project, "limit": limit})
-    return [DeadLetter((row[0], row[1], row[2]), row[3], bytes.fromhex(row[4])) for row in found.result_rows]
+    return [
+        DeadLetter((row[0], row[1], row[2]), row[3], bytes.fromhex(row[4]), tuple(row[5])) for row in found.result_rows
+    ]
 
 
 def dead_letter_bytes(client: Client, place: DeadPlace) -> bytes | None:

@@ -8,7 +8,7 @@ from clickhouse_connect.driver import Client
 
 from ledger.ids import EventId, ProjectId, from_int, to_int
 from ledger.store.clickhouse import insert
-from ledger.store.columns import LABEL, TIME, Column, select_list
+from ledger.store.columns import LABEL, TIME, each, select_list
 from ledger.store.erasure import Erasable
 
 
@@ -39,19 +39,19 @@ class Erasure:
 
 
 ERASURE_COLUMNS = (
-    Column("project", LABEL, lambda of: of.deletion.project),
-    Column("event_id", "UInt128", lambda of: to_int(of.deletion.event_id)),
-    Column("written_at", TIME, lambda of: of.written_at),
-    Column("begun_at", TIME, lambda of: of.begun_at),
-    Column("records", "UInt64", lambda of: of.records),
-    Column("rewritten_at", f"Nullable({TIME})", lambda of: of.rewritten_at),
-    Column("blobs_done", "Bool", lambda of: of.blobs_done),
-    Column("blobs_until", f"Nullable({TIME})", lambda of: of.blobs_until),
-    Column("erased_at", f"Nullable({TIME})", lambda of: of.erased_at),
-    Column("old_parts", "UInt64", lambda of: of.old_parts),
-    Column("dead_letters", "UInt64", lambda of: of.dead_letters),
-    Column("unread_dead_letters", "UInt64", lambda of: of.unread_dead_letters),
-    Column("blobs", "UInt64", lambda of: of.blobs),
+    each("project", LABEL, lambda of: of.deletion.project),
+    each("event_id", "UInt128", lambda of: to_int(of.deletion.event_id)),
+    each("written_at", TIME, lambda of: of.written_at),
+    each("begun_at", TIME, lambda of: of.begun_at),
+    each("records", "UInt64", lambda of: of.records),
+    each("rewritten_at", f"Nullable({TIME})", lambda of: of.rewritten_at),
+    each("blobs_done", "Bool", lambda of: of.blobs_done),
+    each("blobs_until", f"Nullable({TIME})", lambda of: of.blobs_until),
+    each("erased_at", f"Nullable({TIME})", lambda of: of.erased_at),
+    each("old_parts", "UInt64", lambda of: of.old_parts),
+    each("dead_letters", "UInt64", lambda of: of.dead_letters),
+    each("unread_dead_letters", "UInt64", lambda of: of.unread_dead_letters),
+    each("blobs", "UInt64", lambda of: of.blobs),
 )
 
 

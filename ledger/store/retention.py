@@ -8,7 +8,7 @@ from clickhouse_connect.driver import Client
 from ledger.ids import ProjectId
 from ledger.retention import Installation, Policies, Policy
 from ledger.store.clickhouse import insert
-from ledger.store.columns import LABEL, TIME, Column, select_list
+from ledger.store.columns import LABEL, TIME, each, select_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,22 @@ class _Entry:
 
 
 _POLICY_COLUMNS = (
-    Column("project", LABEL, lambda entry: entry.policy.project),
-    Column("set_at", TIME, lambda entry: entry.policy.set_at),
-    Column("set_by", "String", lambda entry: entry.policy.set_by),
-    Column("is_set", "Bool", lambda entry: entry.is_set),
-    Column("days", "Nullable(UInt32)", lambda entry: entry.policy.days),
+    each("project", LABEL, lambda entry: entry.policy.project),
+    each("set_at", TIME, lambda entry: entry.policy.set_at),
+    each("set_by", "String", lambda entry: entry.policy.set_by),
+    each("is_set", "Bool", lambda entry: entry.is_set),
+    each("days", "Nullable(UInt32)", lambda entry: entry.policy.days),
 )
 _RUN_COLUMNS = (
-    Column("begun_at", TIME, lambda run: run.begun_at),
-    Column("written_at", TIME, lambda run: run.written_at),
-    Column("finished_at", f"Nullable({TIME})", lambda run: run.finished_at),
-    Column("cut_before", f"Nullable({TIME})", lambda run: run.cut_before),
-    Column("parts", "UInt64", lambda run: run.parts),
-    Column("rows", "UInt64", lambda run: run.rows),
-    Column("blobs", "UInt64", lambda run: run.blobs),
-    Column("blobs_owed", "Array(String)", lambda run: list(run.blobs_owed)),
-    Column("error", "String", lambda run: run.error),
+    each("begun_at", TIME, lambda run: run.begun_at),
+    each("written_at", TIME, lambda run: run.written_at),
+    each("finished_at", f"Nullable({TIME})", lambda run: run.finished_at),
+    each("cut_before", f"Nullable({TIME})", lambda run: run.cut_before),
+    each("parts", "UInt64", lambda run: run.parts),
+    each("rows", "UInt64", lambda run: run.rows),
+    each("blobs", "UInt64", lambda run: run.blobs),
+    each("blobs_owed", "Array(String)", lambda run: list(run.blobs_owed)),
+    each("error", "String", lambda run: run.error),
 )
 
 

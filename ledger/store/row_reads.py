@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from clickhouse_connect.driver import Client
 
-from ledger.ids import ProjectId, from_int, to_int
+from ledger.ids import ProjectId, RecordId, from_int, to_int
 from ledger.request_log import RequestLog, RowKey
 from ledger.store import Identity
-from ledger.store.columns import BODY_COLUMNS, ROW_COLUMNS, bodies_from, row_from, select_list, time_text
+from ledger.store.columns import BODY_COLUMNS, ROW_COLUMNS, Column, bodies_from, row_from, select_list, time_text
 
 T = TypeVar("T")
 
@@ -41,6 +41,36 @@ def _rows_of(client: Client, project: ProjectId, keys: Sequence[RowKey], with_bo
         found = client.query(f"SELECT {select_list(BODY_COLUMNS)} FROM request_bodies {where}", parameters=parameters)
         heavy = dict(map(bodies_from, found.result_rows))
     return [row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows]
+
+
+def read_by_id(client: Client, table: str, columns: Sequence[Column], of: Collection[Identity]) -> list[Sequence[Any]]:
+    """The values of these columns in all rows of these records, from a table in which most have none."""
+    found: list[Sequence[Any]] = []
+    for project, group in _grouped(set(of), lambda identity: identity[0]):
+        if _has_any(client, table, project, [id_ for _, id_ in group]):
+            for _, ids in by_project(group):
+                found += _rows_by_id(client, table, columns, project, ids)
+    return found
+
+
+def _has_any(client: Client, table: str, project: ProjectId, ids: Sequence[RecordId]) -> bool:
+    """Whether a record between the first and the last of these has a row: often none has.
+
+    That costs 0.3 us per id, to name thousands of them in a statement 4 us of each.
+    """
+    parameters = {"project": project, "first": to_int(min(ids)), "last": to_int(max(ids))}  # texts sort as numbers do
+    where = "project = {project:String} AND id BETWEEN {first:UInt128} AND {last:UInt128}"
+    return bool(client.query(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", parameters=parameters).result_rows)
+
+
+def _rows_by_id(
+    client: Client, table: str, columns: Sequence[Column], project: ProjectId, ids: Sequence[RecordId]
+) -> Sequence[Sequence[Any]]:
+    sql = (
+        f"SELECT {select_list(columns)} FROM {table} FINAL"
+        " WHERE project = {project:String} AND id IN {ids:Array(UInt128)}"
+    )
+    return client.query(sql, parameters={"project": project, "ids": list(map(to_int, ids))}).result_rows
 
 
 def by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[Any]]]:

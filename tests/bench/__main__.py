@@ -49,12 +49,13 @@ class _Run:
         started = time.monotonic()
         command = [sys.executable, "-m", "tests.bench.part", part]
         plan = msgspec.json.encode(_plan(self.options, self.folder / part, kafka))
-        ended = subprocess.run(command, input=plan, stdout=subprocess.PIPE, timeout=_PART_SECONDS, check=False)
-        self.took[part] = time.monotonic() - started
-        if ended.returncode:
-            self.failed.append(part)
-        else:
+        try:
+            ended = subprocess.run(command, input=plan, stdout=subprocess.PIPE, timeout=_PART_SECONDS, check=True)
             self.figures += msgspec.json.decode(ended.stdout, type=list[Figure])
+        except subprocess.SubprocessError as error:
+            _note(f"{part}: {error}")
+            self.failed.append(part)
+        self.took[part] = time.monotonic() - started
 
 
 def main(options: argparse.Namespace) -> int:
@@ -72,7 +73,8 @@ def main(options: argparse.Namespace) -> int:
     for part in run.failed:
         _say(f"FAILED: {part} did not get to its end; the reason is above.")
     if options.json:
-        options.json.write_bytes(msgspec.json.encode({"facts": known, "figures": [_plain(one) for one in run.figures]}))
+        found = {"facts": known, "figures": [_plain(one) for one in run.figures], "failed": run.failed}
+        options.json.write_bytes(msgspec.json.encode(found))
     return int(run.is_wrong)
 
 
@@ -119,14 +121,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--body-bytes", type=int, default=3000, help="of a report (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="per endpoint and round (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="of each endpoint and worker (default %(default)s)")
-    parser.add_argument("--rows", type=int, default=40_000, help="through each worker (default %(default)s)")
+    parser.add_argument(
+        "--rows", type=int, default=40_000, help="through the worker, and through each of two (default %(default)s)"
+    )
     parser.add_argument("--stored", type=int, default=1_000_000, help="rows that are there already (%(default)s)")
     parser.add_argument("--e2e-seconds", type=float, default=60.0, help="of load end to end (default %(default)s)")
     parser.add_argument("--e2e-rate", type=int, default=0, help="reports/s end to end (default: all that it takes)")
     parser.add_argument("--fresh-seconds", type=float, default=20.0, help="of steady load (default %(default)s)")
     parser.add_argument("--listed", type=int, default=1_000_000, help="stored calls to list (default %(default)s)")
     parser.add_argument("--requests", type=int, default=200, help="for each page (default %(default)s)")
-    parser.add_argument("--listing-seconds", type=float, default=5.0, help="for each page and side, at most")
+    parser.add_argument("--listing-seconds", type=float, default=3.0, help="for each page and side, at most")
     parser.add_argument("--folder", type=Path, help="where to keep what is measured: the disk matters")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args()

@@ -22,11 +22,8 @@ class NotAllAccepted(Exception):
 def measured(plan: Plan) -> list[Figure]:
     """Batches of a hundred and of a thousand, on Kafka where there is one, and on the SQLite log."""
     home = plan.home()
-    figures: list[Figure] = []
-    for name, servers in (("Kafka", plan.kafka), ("SQLite log", None)):
-        if servers or name != "Kafka":
-            figures += _on_a_bus(name, plan, running_service(home / name.replace(" ", "-"), servers))
-    return figures
+    figures = _on_a_bus("SQLite log", plan, running_service(home / "log"))
+    return figures + (_on_a_bus("Kafka", plan, running_service(home / "kafka", plan.kafka)) if plan.kafka else [])
 
 
 def _on_a_bus(name: str, plan: Plan, running: AbstractContextManager[Service]) -> list[Figure]:

@@ -22,7 +22,7 @@ from tests.bench.plan import CONNECTIONS, Plan
 
 JSON = "application/json"
 _WARM_UP_SECONDS = 1.0
-_BATCH_SECONDS = 3.0  # a large batch takes its time: some of them have to be answered
+_BATCH_SECONDS = 2.0  # a large batch takes its time: some of them have to be answered
 _READY_SECONDS = 60.0
 
 

@@ -57,17 +57,13 @@ class Speed:
 
 
 def measured(plan: Plan) -> list[Figure]:
-    """One worker and two in turns, through as many records each time."""
+    """One worker, then two, through as many records each time: enough that every worker makes several inserts."""
     home = plan.home()
     if not plan.kafka or not can_pin(WORKERS):
         sys.stderr.write("scaling is not measured: it needs Kafka and two cores that processes can be bound to.\n")
         return []
-    records = [record(number, plan.body_bytes) for number in range(plan.rows)]
-    speeds: dict[int, list[Speed]] = {1: [], WORKERS: []}
-    for turn in range(plan.rounds):
-        for workers, found in speeds.items():
-            found.append(asyncio.run(_speed_of(workers, home / f"{turn}-{workers}", plan.kafka, records)))
-    one, two = (together(found) for found in speeds.values())
+    records = [record(number, plan.body_bytes) for number in range(WORKERS * plan.rows)]
+    one, two = (asyncio.run(_speed_of(workers, home / str(workers), plan.kafka, records)) for workers in (1, WORKERS))
     figure = Figure(
         name="two workers, each on one core: rows listed",
         unit="1/s",
@@ -110,12 +106,6 @@ def speed(marks: Sequence[Sequence[Mark]]) -> Speed:
     rows = sum(_at(of, end).rows - _at(of, start).rows for of in marks)
     cpu = sum(_at(of, end).cpu - _at(of, start).cpu for of in marks)
     return Speed(rows, end - start, cpu)
-
-
-def together(speeds: Sequence[Speed]) -> Speed:
-    """Of several measurements."""
-    rows, seconds = sum(one.rows for one in speeds), sum(one.seconds for one in speeds)
-    return Speed(rows, seconds, sum(one.cpu_seconds for one in speeds))
 
 
 def _at(marks: Sequence[Mark], at: float) -> Mark:

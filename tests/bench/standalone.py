@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,6 @@ class Sampling:
     ledger: Ledger
     started: float
     samples: list[Sample] = field(default_factory=list)
-    trouble: Exception | None = None
     _ending: threading.Event = field(default_factory=threading.Event)
 
     def look(self) -> Sample:
@@ -83,23 +83,18 @@ class Sampling:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Sample as long as this is open."""
-        thread = threading.Thread(target=self._look_until_the_end)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._ending.set()
-            thread.join()
-        if self.trouble:
-            raise self.trouble
+        """Sample as long as this is open. Raises at its end what went wrong meanwhile."""
+        with ThreadPoolExecutor(1) as thread:
+            looking = thread.submit(self._look_until_the_end)
+            try:
+                yield
+            finally:
+                self._ending.set()
+            looking.result()
 
     def _look_until_the_end(self) -> None:
-        try:
-            while not self._ending.wait(_EVERY_SECONDS):
-                self.look()
-        except httpx.HTTPError as error:
-            self.trouble = error
+        while not self._ending.wait(_EVERY_SECONDS):
+            self.look()
 
 
 def measured(plan: Plan) -> list[Figure]:

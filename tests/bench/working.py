@@ -5,7 +5,6 @@ engine runs in this process, so its work is part of the CPU time.
 """
 
 import asyncio
-import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from ledger.store.migrations import available, drive, migrate
 from tests.bench.bodies import FIRST_MS
 from tests.bench.listing_rows import fill, settle
 from tests.support.recording import RememberingStore
+from workers.collecting import collect_rarely
 from workers.drivers.kafka import run_kafka_worker
 from workers.drivers.sqlite_log import run_log_worker
 from workers.folding import Chunk, fold
@@ -228,9 +228,8 @@ async def check_listed(pool: ClickHousePool, wanted: int) -> None:
 
 
 def set_apart() -> None:
-    """Keep the garbage collector from walking, again and again, over what only the bench holds."""
-    gc.collect()
-    gc.freeze()
+    """Keep the garbage collector from walking over what only the bench holds; for the rest as the product has it."""
+    collect_rarely()
 
 
 def slices(records: Sequence[Record], size: int) -> Iterator[tuple[int, Sequence[Record]]]:

@@ -27,6 +27,14 @@ PATHS: Mapping[str, str] = {
     DELETE: "/api/v1/admin/delete",
 }
 REPORTS = ("openpipe", "anthropic", "pezzo", "log")
+BATCH_PATH = "/api/v1/reports"
+_KINDS: Mapping[str, str] = {
+    "openpipe": "openpipe.report",
+    "anthropic": "openpipe.report-anthropic",
+    "pezzo": "pezzo.request",
+    "log": "log.insert",
+    UPDATE: "log.update",
+}
 
 _WORDS = ("parcel", "invoice", "refund", "window", "ticket", "answer", "morning", "server", "price", "river", "copper")
 
@@ -46,6 +54,12 @@ class Prepared:
     def path(self) -> str:
         """Where it is posted."""
         return PATHS[self.api]
+
+
+def item(prepared: Prepared, idempotency_key: str | None) -> bytes:
+    """The request as an item of a batch."""
+    start = json.dumps({"kind": _KINDS[prepared.api], "idempotency_key": idempotency_key})
+    return start[:-1].encode() + b', "body": ' + prepared.body + b"}"
 
 
 def report(api: str, tag: str, random: Random, *, media: bool = False) -> Prepared:

@@ -104,7 +104,7 @@ _KEYLESS = ClusterPlan(
     patience=_PATIENCE,
     commands={"ingest-api": (sys.executable, "-m", "tests.faults.keyless")},
 )
-_CALM = LoadPlan(senders=1, per_second=2.0)  # the log is read to its end between two reports
+_CALM = LoadPlan(senders=1, per_second=2.0, batches=0.0)  # the log is read to its end between two reports
 _UPDATES = LoadPlan(per_second=300.0, updates=0.6)
 _DEAD_LETTERS = LoadPlan(reused_keys=0.4)
 

@@ -11,7 +11,7 @@ from random import Random
 
 from tests.faults import bodies
 from tests.faults.bodies import Prepared
-from tests.faults.client import Client
+from tests.faults.client import Client, Keyed
 from tests.faults.ledger_file import LedgerFile
 from tests.faults.scenario import PROJECTS, Target
 from tests.faults.sent import DELETE, Dead, Outcome, Sent
@@ -19,6 +19,7 @@ from tests.faults.sent import DELETE, Dead, Outcome, Sent
 _RETRY_SECONDS = (0.05, 0.4)  # between attempts: the first, the longest
 _OWNED = 12  # log entries that a sender keeps updating
 _DOOMED = 6  # reports that a sender will delete
+_BATCH = (2, 12)  # reports in a batch: the fewest, the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class LoadPlan:
     updates: float = 0.2
     media: float = 0.25  # of the log entries
     sent_twice: float = 0.03  # of the keyed ones, although the first attempt was acknowledged
+    batches: float = 0.1  # of the turns: several reports in one request
     deletions: float = 0.0  # of the reports: deleted a little later, by id or by user
     by_user: float = 0.1  # of the deletions: each ends what is folded together, so that batches become small
     reused_keys: float = 0.0  # of the keyed ones: another body under the same key, which must be dead-lettered
@@ -115,6 +117,13 @@ class Load:
         self._ledger.write(sent)
         return sent
 
+    def attempt_together(self, client: Client, batch: Sequence[Keyed]) -> list[Sent]:
+        """One attempt of all these in one request, on disk."""
+        together = client.send_together([next(self._numbers) for _ in batch], batch)
+        for sent in together:
+            self._ledger.write(sent)
+        return together
+
     @property
     def stopping(self) -> bool:
         """Whether nothing new is to be sent."""
@@ -169,15 +178,33 @@ class _Sender:
             self._delete(self._doomed.pop(self._random.randrange(_DOOMED + 1)))
         elif self.owned and self._random.random() < self._plan.updates:
             self._update(self._random.choice(self.owned))
+        elif self._random.random() < self._plan.batches:
+            self._batch()
         else:
-            self._report()
+            project = self._random.choice(PROJECTS)
+            prepared, key = self._report(project)
+            self._go_on(project, prepared, key, self._send(project, prepared, key))
 
-    def _report(self) -> None:
+    def _report(self, project: str) -> Keyed:
         random, plan = self._random, self._plan
-        api, project = random.choice(plan.apis), random.choice(PROJECTS)
+        api = random.choice(plan.apis)
         prepared = bodies.report(api, self._tag(project, api), random, media=random.random() < plan.media)
-        key = self._key() if random.random() < plan.keyed else None
-        sent = self._send(project, prepared, key)
+        return prepared, self._key() if random.random() < plan.keyed else None
+
+    def _batch(self) -> None:
+        """Several reports in one request; those that are not known then are sent again one by one."""
+        project = self._random.choice(PROJECTS)
+        batch = [self._report(project) for _ in range(self._random.randint(*_BATCH))]
+        for (prepared, key), sent in zip(
+            batch, self._load.attempt_together(self._clients[project], batch), strict=True
+        ):
+            self.acknowledged += sent.outcome is Outcome.ACK
+            again = key is not None and sent.outcome is Outcome.UNKNOWN
+            self._go_on(project, prepared, key, self._send(project, prepared, key) if again else sent)
+
+    def _go_on(self, project: str, prepared: Prepared, key: str | None, sent: Sent) -> None:
+        """What may follow on a report that was acknowledged."""
+        random, plan, api = self._random, self._plan, prepared.api
         if sent.outcome is not Outcome.ACK:
             return
         if key and random.random() < plan.sent_twice:

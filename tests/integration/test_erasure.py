@@ -24,11 +24,12 @@ from clickhouse_connect.driver import Client
 
 from ledger.blobs.obstore import ObstoreBlobs
 from ledger.bus import Delivery, Position, Record
+from ledger.bus.claims import new_name
 from ledger.clock import from_milliseconds, system_clock, to_milliseconds
 from ledger.deletion import Deletion, Scope, record_deletion, scope_deletion
 from ledger.ids import EventId, ProjectId, RecordId
 from ledger.patch import Patch
-from ledger.report import Kind
+from ledger.report import Claim, Kind
 from ledger.request_log import Bodies, RequestLog
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore, insert, open_client
 from ledger.store.columns import DELETION_COLUMNS
@@ -36,7 +37,7 @@ from ledger.store.erasures import Erasure
 from ledger.store.migrations import available, drive, migrate
 from tests.support.builders import A_TIME, a_request_log, an_id
 from tests.support.clickhouse_fixtures import fresh_database
-from tests.support.events import a_delivery, an_entry, an_update_of
+from tests.support.events import a_delivery, an_entry, an_envelope, an_update_of
 from workers.decoding import RejectCode, Rejected
 from workers.drivers.dead_letters import TableQuarantine
 from workers.drivers.erasing import Eraser, ErasingPlan
@@ -297,6 +298,31 @@ async def test_dead_letters_that_name_the_user_go(place: Place, body: bytes, *, 
     assert await place.value("SELECT count() FROM dead_letters") == (0 if goes else 1)
     kept_as_unsure = body in {packed("ann/ü")[:-9], b'{"user": "bob", "text": "ann/\xc3\xbc"'}
     assert (state.dead_letters, state.unread_dead_letters) == (int(goes), int(kept_as_unsure))
+
+
+async def a_claimed_dead_letter(place: Place, of: RecordId, offset: int) -> str:
+    """A dead letter whose body is a claim; the name of that."""
+    envelope = an_envelope(project=SHOP, record_id=of)
+    name = new_name(envelope)
+    await place.blobs.put_claim(name, b'{"user": "ann"}')
+    await place.add_dead_letter(offset, b"", project=SHOP, record_id=of, version=3, blob=Claim(name, 15))
+    return name
+
+
+async def test_a_dead_letter_takes_the_claim_with_it_that_it_names(place: Place) -> None:
+    gone, kept = await a_claimed_dead_letter(place, ANN, 60), await a_claimed_dead_letter(place, BOB, 61)
+    await place.delete(ANN, scope=Scope.ID, what=ANN)
+    (state,) = await place.eraser().sweep()
+    assert (state.dead_letters, await place.value("SELECT count() FROM dead_letters")) == (1, 1)
+    assert [await place.blobs.claim(gone), await place.blobs.claim(kept)] == [None, b'{"user": "ann"}']
+
+
+async def test_a_dead_letter_whose_body_is_a_claim_may_be_the_users_so_it_is_kept_and_counted(place: Place) -> None:
+    name = await a_claimed_dead_letter(place, BOB, 60)
+    await place.delete(what="ann")
+    (state,) = await place.eraser().sweep()
+    assert (state.dead_letters, state.unread_dead_letters) == (0, 1)
+    assert await place.blobs.claim(name) is not None
 
 
 async def test_dead_letters_of_others_stay(place: Place) -> None:

@@ -98,7 +98,7 @@ async def test_a_crash_between_storing_and_committing_reads_again(
 async def test_a_failing_handle_ends_the_worker_and_nothing_later_is_committed(
     kafka_section: KafkaSection, kafka_publisher: KafkaPublisher
 ) -> None:
-    positions = await published(kafka_publisher, 300)
+    positions = await published(kafka_publisher, 150)
     stored, after = Remembering(), Remembering()
 
     async def fail_once_some_are_stored(chunk: Sequence[Delivery], still_ours: Callable[[], bool]) -> Receipt:
@@ -107,6 +107,8 @@ async def test_a_failing_handle_ends_the_worker_and_nothing_later_is_committed(
         return await stored(chunk, still_ours)
 
     async with a_worker(kafka_section, fail_once_some_are_stored) as worker:
+        await stored.until(lambda seen: len(seen.stored) >= 100)
+        positions += await published(kafka_publisher, 150, b"later")
         with pytest.raises(RuntimeError, match="the store is broken"):
             await worker.ended()
     committed = await committed_by(kafka_section)

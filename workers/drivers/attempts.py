@@ -13,7 +13,7 @@ in good order. Once a first chunk is through, nothing is marked: it costs nothin
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ledger.bus import Delivery
@@ -36,6 +36,9 @@ else's kill."""
 
 GROUP_RECORDS = 64
 """A chunk of some thousands is through in as many steps as a group has records, not in thousands."""
+
+MARKED_RECORDS = 5000
+"""At most so many are tried together under a mark: a worker that is behind has several times as many at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Attempts:
     """What is known of each partition, from its assignment on."""
 
     group_records: int = GROUP_RECORDS
+    marked_records: int = MARKED_RECORDS
     _places: dict[int, Place] = field(default_factory=dict)  # of partitions whose first chunk is not through
     _sound: set[int] = field(default_factory=set)
     _in_force: dict[int, Place] = field(default_factory=dict)  # what stood there before our mark
@@ -129,6 +133,10 @@ class Attempts:
         """What of these is tried next. All of their partitions are known."""
         if not self._places:
             return Step(deliveries, ())
+        step = self._marked(deliveries[: self.marked_records])
+        return replace(step, rest=[*step.rest, *deliveries[self.marked_records :]])
+
+    def _marked(self, deliveries: Sequence[Delivery]) -> Step:
         together = [delivery for delivery in deliveries if not self._is_suspect(delivery)]
         suspects = [delivery for delivery in deliveries if self._is_suspect(delivery)]
         held_back = {delivery.read_at.partition for delivery in suspects}

@@ -17,7 +17,7 @@ from ledger.clock import Clock, to_milliseconds
 from ledger.errors import Invalid
 from ledger.report import Envelope, decode
 from ledger.store.clickhouse import ClickHousePool, insert
-from ledger.store.columns import LABEL, TIME, Column
+from ledger.store.columns import LABEL, TIME, Column, each
 from workers.decoding import Rejected
 
 POSITIONS_PER_LOOK_UP = 1000
@@ -109,26 +109,26 @@ def _envelope_of(delivery: Delivery) -> Envelope | None:
 def dead_letter_columns(code_version: str, bus_name: str) -> tuple[Column, ...]:
     """The table's columns, of `DeadLetter`s."""
     return (
-        Column("generation", "UInt8", lambda dead: dead.delivery.position.generation),
-        Column("partition", "UInt16", lambda dead: dead.delivery.position.partition),
-        Column("offset", "UInt64", lambda dead: dead.delivery.position.offset),
-        Column("replays", "UInt32", lambda dead: dead.delivery.replays),
-        Column("key", "Nullable(String)", lambda dead: dead.delivery.key),
-        Column("envelope", "Nullable(String)", lambda dead: dead.delivery.envelope),
-        Column("body", "Nullable(String)", lambda dead: dead.delivery.body),
-        Column("headers", "String", lambda dead: headers_text(dead.delivery)),
-        Column("size", "UInt64", lambda dead: len(dead.delivery.body or b"")),
-        Column("project", LABEL, lambda dead: dead.project),
-        Column("record_id", "String", _of_envelope(lambda envelope: envelope.record_id)),
-        Column("event_id", "String", _of_envelope(lambda envelope: envelope.event_id)),
-        Column("kind", LABEL, _of_envelope(lambda envelope: envelope.kind.value)),
-        Column("topic", LABEL, lambda _: bus_name),
-        Column("reason", LABEL, lambda dead: dead.rejected.code.value),
-        Column("detail", "String", lambda dead: dead.rejected.detail),
-        Column("error_class", LABEL, lambda dead: dead.rejected.error_class),
-        Column("code_version", LABEL, lambda _: code_version),
-        Column("first_dead_at", TIME, lambda dead: dead.first_dead_at),
-        Column("dead_at", TIME, lambda dead: dead.dead_at),
+        each("generation", "UInt8", lambda dead: dead.delivery.position.generation),
+        each("partition", "UInt16", lambda dead: dead.delivery.position.partition),
+        each("offset", "UInt64", lambda dead: dead.delivery.position.offset),
+        each("replays", "UInt32", lambda dead: dead.delivery.replays),
+        each("key", "Nullable(String)", lambda dead: dead.delivery.key),
+        each("envelope", "Nullable(String)", lambda dead: dead.delivery.envelope),
+        each("body", "Nullable(String)", lambda dead: dead.delivery.body),
+        each("headers", "String", lambda dead: headers_text(dead.delivery)),
+        each("size", "UInt64", lambda dead: len(dead.delivery.body or b"")),
+        each("project", LABEL, lambda dead: dead.project),
+        each("record_id", "String", _of_envelope(lambda envelope: envelope.record_id)),
+        each("event_id", "String", _of_envelope(lambda envelope: envelope.event_id)),
+        each("kind", LABEL, _of_envelope(lambda envelope: envelope.kind.value)),
+        each("topic", LABEL, lambda _: bus_name),
+        each("reason", LABEL, lambda dead: dead.rejected.code.value),
+        each("detail", "String", lambda dead: dead.rejected.detail),
+        each("error_class", LABEL, lambda dead: dead.rejected.error_class),
+        each("code_version", LABEL, lambda _: code_version),
+        each("first_dead_at", TIME, lambda dead: dead.first_dead_at),
+        each("dead_at", TIME, lambda dead: dead.dead_at),
     )
 
 

@@ -79,7 +79,7 @@ class Eraser:
         of = applied.erasable
         before = await self.pool.run(partial(noted, of=of)) or self._begun(of)
         before = before.after(applied.records, self._now())
-        judged = await self.pool.run(partial(erase_dead_letters, applied=applied))
+        judged = await erase_dead_letters(self.pool, self.blobs, applied)
         blanked = await self.pool.run(partial(erasure.blank_patches, of=of))
         rewritten = await self.pool.run(partial(erasure.rewrite, of=of))
         counted = replace(before, dead_letters=before.dead_letters + judged.erased, unread_dead_letters=judged.unread)

@@ -1,16 +1,20 @@
 """Which dead letters a deletion takes with it: those of the records that it took, and for a user those that name them.
 
 A dead letter could not become a row, so for a user its bytes are asked whose it is. One that cannot be inflated, or
-contains the id where it does not say whose it is, may be anybody's: it is kept and counted.
+contains the id where it does not say whose it is, may be anybody's: it is kept and counted. So is one whose body was
+too large for the bus. Where such a one goes, its body goes first: what names it is then still there for the next sweep.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from clickhouse_connect.driver import Client
 
+from ledger.blobs import ErasableBlobs
 from ledger.dead_letter_owners import Owned, owned_by
+from ledger.store.clickhouse import ClickHousePool
 from ledger.store.erasure import (
     Applied,
     DeadLetter,
@@ -32,32 +36,46 @@ class Judged:
     unread: int
 
 
-def erase_dead_letters(client: Client, applied: Applied) -> Judged:
+async def erase_dead_letters(pool: ClickHousePool, blobs: ErasableBlobs, applied: Applied) -> Judged:
     """Take the deletion's dead letters out of the table's active parts."""
     erased = unread = 0
-    for page in _pages(client, applied):
-        taken = _of_deleted_records(client, applied, page)
-        for letter in page:
-            if letter.place in taken or applied.user_id is None or not applied.covers(letter.place):
-                continue
-            body = dead_letter_bytes(client, letter.place)
-            owned = owned_by(body, applied.user_id) if body is not None else Owned.NO
-            unread += owned is Owned.UNSURE
-            if owned is Owned.YES:
-                taken.add(letter.place)
-        drop_dead_letters(client, sorted(taken))
-        erased += len(taken)
+    async for page in _pages(pool, applied):
+        taken, unsure = await pool.run(partial(_judged, applied=applied, page=page))
+        for name in [name for letter in page if letter.place in taken for name in letter.claims]:
+            await blobs.delete_claim(name)
+        await pool.run(partial(drop_dead_letters, places=sorted(taken)))
+        erased, unread = erased + len(taken), unread + unsure
     return Judged(erased, unread)
 
 
-def _pages(client: Client, applied: Applied) -> Iterator[list[DeadLetter]]:
+async def _pages(pool: ClickHousePool, applied: Applied) -> AsyncIterator[list[DeadLetter]]:
     after: DeadPlace = (0, 0, 0)  # generations begin at 1
-    while page := dead_letters_of(client, applied.erasable.project, after, AT_A_TIME):
+    project = applied.erasable.project
+    while page := await pool.run(partial(dead_letters_of, project=project, after=after, limit=AT_A_TIME)):
         after = page[-1].place
         yield page
 
 
-def _of_deleted_records(client: Client, applied: Applied, page: list[DeadLetter]) -> set[DeadPlace]:
+def _judged(client: Client, applied: Applied, page: Sequence[DeadLetter]) -> tuple[set[DeadPlace], int]:
+    """Which of them go, and how many of the others may be the user's."""
+    taken, unsure = _of_deleted_records(client, applied, page), 0
+    for letter in page:
+        if letter.place in taken or applied.user_id is None or not applied.covers(letter.place):
+            continue
+        owned = _owned(client, letter, applied.user_id)
+        unsure += owned is Owned.UNSURE
+        if owned is Owned.YES:
+            taken.add(letter.place)
+    return taken, unsure
+
+
+def _owned(client: Client, letter: DeadLetter, user_id: str) -> Owned:
+    body = dead_letter_bytes(client, letter.place)
+    owned = owned_by(body, user_id) if body is not None else Owned.NO
+    return Owned.UNSURE if owned is Owned.NO and letter.claims else owned
+
+
+def _of_deleted_records(client: Client, applied: Applied, page: Sequence[DeadLetter]) -> set[DeadPlace]:
     ids = {letter.place: number for letter in page if (number := _record_number(letter)) is not None}
     deleted = deleted_among(client, applied.erasable, list(ids.values()))
     return {place for place, number in ids.items() if number in deleted}

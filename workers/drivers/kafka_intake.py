@@ -33,7 +33,7 @@ Handle = Callable[[Sequence[Delivery], Callable[[], bool]], Awaitable[Receipt]]
 SetAside = Callable[[Delivery], Awaitable[None]]
 """Makes a dead letter of a record that has killed the worker again and again. Durable on return."""
 
-_BATCHES_HELD = 2  # reading pauses when this many full batches are buffered or being stored
+_BATCHES_HELD = 2  # reading pauses when so many times the bytes of a batch are buffered or being stored
 _TAKE_BACK_SECONDS = 3.0
 
 log = logging.getLogger(__name__)
@@ -184,6 +184,7 @@ class Intake:
         before = self._buffer.bytes
         chunk = self._buffer.take()
         self._under_way_bytes = before - self._buffer.bytes
+        self._mind_the_budget()
         if chunk:
             await self._store(chunk, epoch)
         self._under_way_bytes = None
@@ -282,7 +283,8 @@ class Intake:
 
     def _mind_the_budget(self) -> None:
         """Pause reading while too much is held; polling goes on, and with it the membership in the group."""
-        over = self._buffer.bytes + (self._under_way_bytes or 0) >= _BATCHES_HELD * self._plan.batch.max_bytes
+        held = self._buffer.bytes + (self._under_way_bytes or 0)
+        over = not self._buffer.room or held >= _BATCHES_HELD * self._plan.batch.max_bytes
         if self.consumer is None or not self._taking or over == self._paused:
             return
         self._paused = over

@@ -15,7 +15,7 @@ from ledger.clock import Clock, to_milliseconds
 from ledger.errors import TooLarge
 from ledger.filtering.reach import Reach
 from ledger.store.clickhouse import ClickHousePool, insert
-from ledger.store.columns import TIME, Column
+from ledger.store.columns import TIME, each
 from query_api.admin.dead_letters import statements
 from query_api.admin.dead_letters.choosing import Choice, State
 from query_api.admin.dead_letters.reading import Summary, original, summaries
@@ -47,14 +47,14 @@ class _Done:
 
 
 MARK_COLUMNS = (
-    Column("generation", "UInt8", lambda done: done.position.generation),
-    Column("partition", "UInt16", lambda done: done.position.partition),
-    Column("offset", "UInt64", lambda done: done.position.offset),
-    Column("replays", "UInt32", lambda done: done.replays),
-    Column("replayed_at", TIME, lambda done: done.at),
-    Column("to_generation", "UInt8", lambda done: done.to.generation),
-    Column("to_partition", "UInt16", lambda done: done.to.partition),
-    Column("to_offset", "UInt64", lambda done: done.to.offset),
+    each("generation", "UInt8", lambda done: done.position.generation),
+    each("partition", "UInt16", lambda done: done.position.partition),
+    each("offset", "UInt64", lambda done: done.position.offset),
+    each("replays", "UInt32", lambda done: done.replays),
+    each("replayed_at", TIME, lambda done: done.at),
+    each("to_generation", "UInt8", lambda done: done.to.generation),
+    each("to_partition", "UInt16", lambda done: done.to.partition),
+    each("to_offset", "UInt64", lambda done: done.to.offset),
 )
 
 

@@ -5,6 +5,7 @@ before it starts; the store is empty but for the calls that warmed the server up
 """
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     storing_seconds: float  # until the last one was found
     cpu_seconds: float  # of the server, until then
     memory_bytes: int  # of the server, then
+    load_before: float  # of the machine, over the last minute: what else it has to do falls on some and not on others
 
     @property
     def acknowledged_rate(self) -> float | None:
@@ -126,6 +128,7 @@ def _warmed_up(server: Server, batch: int, plan: Plan) -> int:
 
 
 def _stored(system: System, server: Server, batch: int, plan: Plan, already: int) -> Stored:
+    load_before = os.getloadavg()[0]
     requests = _requests(server, list(calls(plan.calls, plan.body_bytes, _now_ms())), batch)
     gc.collect()
     before, started = weigh(server.pid), time.perf_counter()
@@ -146,6 +149,7 @@ def _stored(system: System, server: Server, batch: int, plan: Plan, already: int
         storing_seconds=found_at - started,
         cpu_seconds=after.cpu_seconds - before.cpu_seconds,
         memory_bytes=after.memory_bytes,
+        load_before=load_before,
     )
 
 

@@ -13,6 +13,7 @@ _STORED = (
     "found",
     "CPU s/1,000",
     "memory MB",
+    "load before",
     "notes",
 )
 _LISTED = ("system", "page of 50, newest first", "rows stored", "p50 ms", "p99 ms", "requests")
@@ -20,7 +21,7 @@ _LISTED = ("system", "page of 50, newest first", "rows stored", "p50 ms", "p99 m
 
 def stored_table(results: Sequence[Stored]) -> str:
     """A line per system and way of sending. A dash stands for what is not known."""
-    return _table(_STORED, [_stored(result) for result in results], left={0, 8})
+    return _table(_STORED, [_stored(result) for result in results], left={0, 9})
 
 
 def listed_table(results: Sequence[Listed]) -> str:
@@ -38,6 +39,7 @@ def _stored(result: Stored) -> tuple[str, ...]:
         f"{result.found:,}",
         _number(result.cpu_per_thousand),
         f"{result.memory_bytes / 1e6:,.0f}",
+        f"{result.load_before:.1f}",
         _notes(result),
     )
 
@@ -49,7 +51,7 @@ def _notes(result: Stored) -> str:
     if result.put_off:
         notes.append(f"{result.put_off:,} requests told to come again")
     if result.found < result.acknowledged:
-        notes.append(f"{result.acknowledged - result.found:,} acknowledged calls not found")
+        notes.append(f"{result.acknowledged - result.found:,} acknowledged calls not found in time")
     return ", ".join(notes)
 
 

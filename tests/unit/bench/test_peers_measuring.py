@@ -41,6 +41,7 @@ STORED = Stored(
     storing_seconds=40.0,
     cpu_seconds=3.0,
     memory_bytes=500_000_000,
+    load_before=1.25,
 )
 
 
@@ -186,6 +187,7 @@ def test_rates_are_of_calls_and_an_unknown_one_is_a_dash() -> None:
         storing_seconds=1.0,
         cpu_seconds=1.0,
         memory_bytes=1,
+        load_before=0.0,
     )
     line = stored_table([nothing]).splitlines()[2]
     assert line.split()[2:5] == ["1", "-", "-"]
@@ -195,13 +197,14 @@ def test_the_table_of_storing_tells_what_is_missing() -> None:
     heading, _, line = stored_table([STORED]).splitlines()
     assert heading.startswith("system")
     assert line.split()[:5] == ["Peer", "1.2", "100", "400", "50.0"]
+    assert line.split()[9:12] == ["1.5", "500", "1.2"]
     for note in (
         "4,000 of 5,000",
         "300 calls: 500",
         "100 calls: hung up",
         "600 calls: no time",
         "7 requests told to come again",
-        "2,000 acknowledged calls not found",
+        "2,000 acknowledged calls not found in time",
     ):
         assert note in line
 

@@ -1,6 +1,9 @@
 """What is fit to be parsed at every later stage, judged without parsing."""
 
+import cProfile
 import json
+import math
+import pstats
 import random
 import re
 
@@ -95,6 +98,63 @@ def test_numbers_within_64_bits_or_a_double_are_fit(number: str) -> None:
 def test_numbers_beyond_are_refused_by_name(number: str) -> None:
     with pytest.raises(Invalid, match=f"^The number {re.escape(number[:24])} is out of range"):
         check_json_text(b'{"a":%s}' % number.encode())
+
+
+WHOLE = st.sampled_from(["0", "7", "12", "9" * 18, "9223372036854775807", "9223372036854775808", "1" * 30, "1" * 320])
+FRACTION = st.sampled_from(["", ".5", "." + "0" * 25 + "1"])
+EXPONENT = st.sampled_from(["", "e5", "E+50", "e308", "e309", "E+309", "e+0309", "e-9", "E-400", "e0000000007"])
+NUMBER = st.tuples(st.sampled_from(["", "-"]), WHOLE, FRACTION, EXPONENT).map("".join)
+STRING = st.text(st.characters(codec="ascii"), max_size=8).map(json.dumps) | NUMBER.map(json.dumps)
+TEXT = st.recursive(
+    NUMBER | NUMBER | STRING,
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(st.tuples(STRING, inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f"{name}:{value}" for name, value in pairs) + "}"
+        )
+        | st.tuples(inner, st.integers(60, 66)).map(lambda pair: "[" * pair[1] + pair[0] + "]" * pair[1])
+    ),
+    max_leaves=8,
+)
+
+
+def has_fault(text: str) -> bool:
+    """Whether a parser of Python's finds in this JSON what may not be there."""
+    beyond: list[str] = []
+
+    def whole(number: str) -> int:
+        beyond.extend([number] * (not -(2**63) <= int(number) < 2**63))
+        return 0
+
+    def fraction(number: str) -> int:
+        beyond.extend([number] * math.isinf(float(number)))
+        return 0
+
+    def values(pairs: list[tuple[str, object]]) -> list[object]:
+        return [value for _, value in pairs]  # also of a name that is there twice
+
+    value = json.loads(text, parse_int=whole, parse_float=fraction, object_pairs_hook=values)
+    return bool(beyond) or depth_of(value) > MAX_DEPTH
+
+
+def depth_of(value: object) -> int:
+    """How many lists and objects are in one another."""
+    return 1 + max(map(depth_of, value), default=0) if isinstance(value, list) else 0
+
+
+@given(TEXT)
+def test_json_has_a_fault_exactly_when_a_full_parse_finds_one(text: str) -> None:
+    assert (fault_of(text.encode()) is not None) == has_fault(text)
+
+
+@pytest.mark.parametrize("rule", ["-" * 40, "|" + "-----|" * 20, "=" * 80, "a1e5 2026-05-04T03:02:01 0.000001"])
+def test_what_often_stands_in_a_text_is_let_through_at_a_glance(rule: str) -> None:
+    body = json.dumps({"a": rule}).encode()
+    profile = cProfile.Profile()
+    profile.runcall(check_json_text, body)
+    called = {name for _, _, name in pstats.Stats(profile).stats}  # type: ignore[attr-defined]
+    assert "check_json_text" in called
+    assert "_check_without_strings" not in called
 
 
 def test_numbers_in_texts_do_not_count() -> None:

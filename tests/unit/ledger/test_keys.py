@@ -2,6 +2,7 @@
 
 import os
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ledger.ids import ProjectId
 from ledger.key_file import edit
 from ledger.keys import (
     ALL_PROJECTS,
+    MOST_REMEMBERED,
     RELOAD_SECONDS,
     KeyFileContent,
     KeyRing,
@@ -262,3 +264,13 @@ def test_the_token_of_a_start_opens_all_projects_to_commands_and_is_in_no_file(p
 def test_a_key_of_any_characters_is_compared_with_the_token(path: Path, text: str) -> None:
     add_key(path)
     assert KeyRing(path, start_token="token").find(text) is None
+
+
+def test_one_key_written_in_many_ways_takes_no_more_and_more_memory(path: Path) -> None:
+    key, _ = add_key(path)
+    ring = KeyRing(path)
+    unsigned = key.removeprefix("llmledger_live_").rpartition("_")[0]
+    for number in range(MOST_REMEMBERED + 10):
+        text = f"any_{number}_{unsigned}"
+        assert ring.find(f"{text}_{zlib.crc32(text.encode()):08x}")
+    assert len(ring._remembered) <= MOST_REMEMBERED

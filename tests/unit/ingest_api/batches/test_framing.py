@@ -21,7 +21,8 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 def texts(body: bytes, *, as_lines: bool = False) -> list[bytes]:
     """The items as they were sent."""
-    return [item.text if item.as_sent is None else item.as_sent for item in FRAMER.items(body, as_lines=as_lines)]
+    items = FRAMER.items(body, as_lines=as_lines)
+    return [bytes(item.text if item.as_sent is None else item.as_sent) for item in items]
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\n\r\n", b"[]", b" [ ] ", b"\xef\xbb\xbf", b"\xef\xbb\xbf[]"])

@@ -23,7 +23,7 @@ GOOD: dict[str, Any] = {
 
 def verdict(item: Any) -> Sound | Problem:
     """On bytes as they are, on all else as JSON."""
-    return JUDGE.verdict(Item(item if isinstance(item, bytes) else as_json(item), None))
+    return JUDGE.verdict(Item(memoryview(item if isinstance(item, bytes) else as_json(item)), None))
 
 
 def refused(item: Any) -> Problem:
@@ -102,7 +102,7 @@ def test_a_body_is_as_large_as_one_that_is_sent_alone_and_no_larger() -> None:
 def test_of_a_name_that_is_there_twice_the_last_one_counts() -> None:
     first, last = b'{"model":"a","x":"\\ud83d"}', b'{"model":"b","x":"\\ud83d"}'
     text = b'{"kind":"no","body":%s,"body":%s,"kind":"log.insert"}' % (first, last)
-    found = JUDGE.verdict(Item(text.replace(b"\\ud83d", b"\\ufffd"), text))
+    found = JUDGE.verdict(Item(memoryview(text.replace(b"\\ud83d", b"\\ufffd")), memoryview(text)))
     assert isinstance(found, Sound)
     assert found.body == last
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ledger.bus.group_commit import GroupCommit
+from ledger.bus.group_commit import GroupCommit, Held
 from ledger.errors import BusUnavailable
 
 
@@ -29,11 +29,27 @@ class Disk:
         return [-item for item in items][: -1 if self.answers_too_few else None]
 
 
-def a_queue(disk: Disk, max_bytes: int = 1000, deadline: float = 60.0) -> GroupCommit[int, int]:
-    return GroupCommit(disk.commit, size=lambda item: item, max_bytes=max_bytes, deadline=deadline)
+@dataclass
+class Queue:
+    """A group commit whose items are their own sizes."""
+
+    inner: GroupCommit[int, int]
+    held: Held
+
+    async def submit(self, item: int) -> int:
+        (result,) = await self.inner.submit([item], item)
+        return result
+
+    async def submit_all(self, *items: int) -> Sequence[int]:
+        return await self.inner.submit(items, sum(items))
 
 
-async def submitted(queue: GroupCommit[int, int], *items: int) -> list[asyncio.Task[int]]:
+def a_queue(disk: Disk, max_bytes: int = 1000, deadline: float = 60.0) -> Queue:
+    held = Held()
+    return Queue(GroupCommit(disk.commit, max_bytes=max_bytes, deadline=deadline, held=held), held)
+
+
+async def submitted(queue: Queue, *items: int) -> list[asyncio.Task[int]]:
     """A sender for each item, all of them waiting."""
     tasks = [asyncio.create_task(queue.submit(item)) for item in items]
     await asyncio.sleep(0)
@@ -81,7 +97,7 @@ async def test_a_commit_that_loses_count_is_an_error_of_its_group_only() -> None
     disk = Disk(answers_too_few=True)
     disk.gate.set()
     queue = a_queue(disk)
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="results"):
         await queue.submit(1)
     disk.answers_too_few = False
     assert await queue.submit(2) == -2
@@ -97,7 +113,7 @@ async def test_an_item_that_waits_beyond_the_deadline_is_surely_not_committed() 
     with pytest.raises(BusUnavailable, match="Not confirmed, retry"):
         await handed
     disk.gate.set()
-    await queue.close()
+    await queue.inner.until_idle()
     assert disk.groups == [[1]]
 
 
@@ -122,7 +138,7 @@ async def test_when_all_that_wait_go_away_nothing_is_committed() -> None:
     gone.cancel()
     disk.gate.set()
     await asyncio.gather(*first)
-    await queue.close()
+    await queue.inner.until_idle()
     assert disk.groups == [[1]]
 
 
@@ -145,7 +161,7 @@ async def test_an_error_does_not_reach_a_sender_that_went_away() -> None:
     gone.cancel()
     await asyncio.sleep(0)
     disk.gate.set()
-    await queue.close()
+    await queue.inner.until_idle()
     assert gone.cancelled()
 
 
@@ -155,10 +171,75 @@ async def test_closing_waits_for_everything_that_waits() -> None:
     tasks = await submitted(queue, 1)
     await disk.started.wait()
     tasks += await submitted(queue, 2)
-    closing = asyncio.create_task(queue.close())
+    closing = asyncio.create_task(queue.inner.until_idle())
     disk.gate.set()
     await closing
     assert [task.result() for task in tasks] == [-1, -2]
+
+
+async def test_the_items_of_a_call_are_committed_together_and_answered_in_their_order() -> None:
+    disk = Disk()
+    queue = a_queue(disk, max_bytes=10)
+    calls = [asyncio.create_task(queue.submit_all(*items)) for items in ((1, 2), (3, 4, 5), (), (6,))]
+    disk.gate.set()
+    assert await asyncio.gather(*calls) == [[-1, -2], [-3, -4, -5], [], [-6]]
+    assert disk.groups == [[1, 2], [3, 4, 5], [6]]
+
+
+async def test_what_is_held_is_counted_until_its_fate_is_known() -> None:
+    disk = Disk()
+    queue = a_queue(disk, deadline=0.01)
+    handed, *_ = await submitted(queue, 5)
+    await disk.started.wait()
+    assert queue.held.bytes == 5
+    with pytest.raises(BusUnavailable, match="Not handed over"):
+        await queue.submit(7)
+    with pytest.raises(BusUnavailable, match="Not confirmed"):
+        await handed
+    assert queue.held.bytes == 5
+    disk.gate.set()
+    await queue.inner.until_idle()
+    assert queue.held.bytes == 0
+
+
+async def test_who_comes_later_has_its_own_deadline() -> None:
+    disk = Disk()
+    queue = a_queue(disk, deadline=0.05)
+    disk.gate.set()
+    assert await queue.submit(1) == -1  # the deadline of this one is the next to come up
+    disk.gate.clear()
+    await asyncio.sleep(0.02)
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(BusUnavailable, match="Not confirmed"):
+        await queue.submit(2)
+    assert asyncio.get_running_loop().time() - started >= 0.049
+    disk.gate.set()
+
+
+async def test_aborting_answers_everybody_and_lets_go_of_everything() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    handed, *_ = await submitted(queue, 5)
+    await disk.started.wait()
+    waiting, gone = await submitted(queue, 7, 8)
+    gone.cancel()
+    await queue.inner.abort()
+    with pytest.raises(BusUnavailable, match="Not confirmed"):
+        await handed
+    with pytest.raises(BusUnavailable, match="Not handed over"):
+        await waiting
+    assert queue.held.bytes == 0
+    disk.gate.set()
+    assert await queue.submit(9) == -9
+
+
+async def test_aborting_before_anything_began_answers_too() -> None:
+    queue = a_queue(Disk())
+    answer = queue.inner.submit([1], 1)
+    await queue.inner.abort()
+    with pytest.raises(BusUnavailable, match="Not handed over"):
+        await answer
+    await queue.inner.abort()
 
 
 async def test_an_answer_that_comes_just_before_the_deadline_counts() -> None:

@@ -1,10 +1,14 @@
 """Who may pass a circuit, and when."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
+from ledger.bus import Position
 from ledger.bus.kafka_circuit import Circuit
+from ledger.errors import BusUnavailable, TooLarge
 
 
 @dataclass(slots=True)
@@ -59,3 +63,27 @@ def test_a_trial_whose_sender_went_away_is_followed_by_another(scene: Scene) -> 
     assert scene.circuit.admits()
     scene.circuit.left()
     assert scene.circuit.admits()
+
+
+def answered(*outcomes: Position | Exception) -> "asyncio.Future[Sequence[Position | Exception]]":
+    answer: asyncio.Future[Sequence[Position | Exception]] = asyncio.Future()
+    answer.set_result(outcomes)
+    return answer
+
+
+def failed(error: Exception) -> "asyncio.Future[Sequence[Position | Exception]]":
+    answer: asyncio.Future[Sequence[Position | Exception]] = asyncio.Future()
+    answer.set_exception(error)
+    return answer
+
+
+async def test_what_is_heard_of_a_call_says_how_the_partition_is(scene: Scene) -> None:
+    gone = answered().get_loop().create_future()
+    gone.cancel()
+    scene.circuit.heard(failed(BusUnavailable()))
+    for tells_nothing in (gone, failed(TooLarge()), answered(TypeError())):
+        assert [scene.circuit.admits() for _ in range(2)] == [True, False]
+        scene.circuit.heard(tells_nothing)
+    assert scene.circuit.admits()
+    scene.circuit.heard(answered(TypeError(), Position(1, 2, 3)))
+    assert all(scene.circuit.admits() for _ in range(5))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from ledger.bus import Record
+from ledger.bus import Position, Record
 from ledger.bus.kafka import KafkaPublisher
-from ledger.errors import BusUnavailable, TooLarge
+from ledger.errors import BusUnavailable, TooLarge, TooLargeForBus
 from ledger.settings import KafkaSection
 from tests.support.producing import FakeProducer, StoredBatch
 from tests.support.publishing import accepted
@@ -65,9 +65,13 @@ class Producers:
 
 @asynccontextmanager
 async def a_publisher(
-    *planned: ClosableProducer | Exception, section: KafkaSection = SECTION, topic: str | None = None
+    *planned: ClosableProducer | Exception,
+    section: KafkaSection = SECTION,
+    topic: str | None = None,
+    max_held_bytes: int = 1000,
 ) -> AsyncIterator[KafkaPublisher]:
-    publisher = KafkaPublisher(section, topic, open_producer=Producers(list(planned)).open, max_held_bytes=1000)
+    producers = Producers(list(planned))
+    publisher = KafkaPublisher(section, topic, open_producer=producers.open, max_held_bytes=max_held_bytes)
     await publisher.start()
     async with asyncio.timeout(20):
         yield publisher
@@ -173,8 +177,7 @@ async def test_closing_waits_for_what_is_under_way() -> None:
 async def test_closing_does_not_wait_for_ever() -> None:
     hurried = replace(SECTION, deadline_seconds=0.01)
     async with a_publisher(ClosableProducer(holding=True), section=hurried) as publisher:
-        while not publisher.connected:  # noqa: ASYNC110 (the connection comes by itself)
-            await asyncio.sleep(0)
+        await until_connected(publisher)
         with pytest.raises(BusUnavailable, match="Not confirmed"):
             await publisher.publish(A_RECORD)
         assert publisher.held_bytes > 0
@@ -196,3 +199,87 @@ async def test_a_record_that_no_batch_may_hold_is_refused_without_asking() -> No
     async with a_publisher() as publisher:
         with pytest.raises(TooLarge):
             await publisher.publish(replace(A_RECORD, body=bytes(SECTION.max_record_bytes)))
+
+
+MANY = KafkaSection("nowhere:9092", partitions=4)
+
+
+def some(count: int, body: bytes = b"body") -> list[Record]:
+    return [Record(b"key-%d" % n, b"{}", b"%d-%s" % (n, body)) for n in range(count)]
+
+
+async def test_many_records_make_one_batch_per_partition_and_each_has_its_place() -> None:
+    producer = ClosableProducer()
+    async with a_publisher(producer, section=MANY, max_held_bytes=10**6) as publisher:
+        records = some(100)
+        await until_connected(publisher)
+        outcomes = await publisher.publish_all(records)
+        assert len(producer.batches) == 4
+        stored = [body for batch in producer.batches for body in batch]
+        assert [stored[at.offset] for at in outcomes if isinstance(at, Position)] == [record.body for record in records]
+
+
+async def test_of_many_records_those_that_cannot_be_published_are_told_and_the_others_are_published() -> None:
+    producer = ClosableProducer()
+    async with a_publisher(producer) as publisher:
+        await until_connected(publisher)
+        huge = replace(A_RECORD, body=bytes(SECTION.max_record_bytes))
+        outcomes = await publisher.publish_all([A_RECORD, huge, A_RECORD])
+        assert [type(outcome) for outcome in outcomes] == [Position, TooLargeForBus, Position]
+        assert producer.batches == [[b"body", b"body"]]
+
+
+async def test_many_records_that_no_batch_holds_together_are_sent_in_several_in_their_order() -> None:
+    producer = ClosableProducer()
+    async with a_publisher(producer, max_held_bytes=10**8) as publisher:
+        await until_connected(publisher)
+        records = [replace(A_RECORD, body=b"%d" % n + bytes(400_000)) for n in range(5)]
+        outcomes = await publisher.publish_all(records)
+        assert [at.offset for at in outcomes if isinstance(at, Position)] == [0, 1, 2, 3, 4]
+        assert [len(batch) for batch in producer.batches] == [2, 2, 1]
+
+
+async def test_many_records_without_a_connection_are_refused_each() -> None:
+    async with a_publisher() as publisher:
+        outcomes = await publisher.publish_all([A_RECORD, A_RECORD])
+        assert [str(outcome) for outcome in outcomes] == ["Not handed over, retry."] * 2
+
+
+async def test_a_mistake_of_ours_among_many_records_is_raised() -> None:
+    async with a_publisher(ClosableProducer()) as publisher:
+        await until_connected(publisher)
+        with pytest.raises(TypeError):
+            await publisher.publish_all([A_RECORD, replace(A_RECORD, body=b"cannot be encoded")])
+
+
+async def test_a_sender_of_many_records_that_goes_away_takes_the_waiting_ones_with_it() -> None:
+    producer = ClosableProducer(holding=True)
+    async with a_publisher(producer, section=MANY, max_held_bytes=10**6) as publisher:
+        await until_connected(publisher)
+        handed = asyncio.create_task(publisher.publish_all(some(40, b"handed over")))
+        while len(producer.batches) < 4:  # noqa: ASYNC110 (nobody is told)
+            await asyncio.sleep(0)
+        waiting = asyncio.create_task(publisher.publish_all(some(40, b"waiting")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        producer.holding = False
+        for delivery in producer.deliveries:
+            delivery.set_result(StoredBatch(0))
+        assert all(isinstance(outcome, Position) for outcome in await handed)
+        await accepted(publisher, A_RECORD)
+        assert producer.batches[4:] == [[b"body"]]
+        assert publisher.held_bytes == 0
+
+
+async def test_a_broadcast_that_one_partition_did_not_take_is_refused() -> None:
+    error = KafkaError("no leader")
+    async with a_publisher(ClosableProducer(answer=error), section=MANY) as publisher:
+        await until_connected(publisher)
+        with pytest.raises(BusUnavailable, match="Not confirmed"):
+            await publisher.broadcast(A_RECORD)
+
+
+async def until_connected(publisher: KafkaPublisher) -> None:
+    while not publisher.connected:  # noqa: ASYNC110 (the connection comes by itself)
+        await asyncio.sleep(0)

@@ -40,6 +40,27 @@ def test_only_the_first_chunk_of_each_partition_is_marked() -> None:
     assert attempts.next(second) == Step(second, ())
 
 
+def test_under_a_mark_no_more_are_tried_at_once_than_one_chunk_and_then_all_that_is_there() -> None:
+    attempts = Attempts(marked_records=2)
+    deliveries = [a_delivery(0, 3), a_delivery(0, 4), a_delivery(0, 5), a_delivery(0, 6)]
+    attempts.learn({0: Place(3, None)})
+    step = attempts.next(deliveries)
+    assert (step.deliveries, step.rest) == (deliveries[:2], deliveries[2:])
+    assert step.before == {0: Place(3, Mark(READING, 5))}
+    attempts.begun(step)
+    attempts.done(step, {0: 5})
+    assert attempts.next(step.rest) == Step(deliveries[2:], ())
+
+
+def test_what_waits_for_suspects_of_its_partition_stays_in_order() -> None:
+    attempts = Attempts(marked_records=3)
+    suspect, others = a_delivery(0, 3), [a_delivery(1, 7), a_delivery(0, 4), a_delivery(0, 5), a_delivery(1, 8)]
+    attempts.learn({0: Place(3, Mark(0, 9, Level.ALONE)), 1: Place(7, None)})
+    step = attempts.next([suspect, *others])
+    assert step.deliveries == [others[0]]
+    assert step.rest == [suspect, others[1], others[2], others[3]]
+
+
 def test_marks_in_force_can_be_taken_back_and_a_finished_one_is_not() -> None:
     attempts = Attempts()
     seen = Place(7, Mark(3, 9, Level.ALONE))

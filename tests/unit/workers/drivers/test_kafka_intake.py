@@ -11,6 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from ledger.bus import Delivery, Position, committable
 from ledger.settings import BatchSection
+from workers.batching import CHUNKS
 from workers.drivers.kafka_intake import Intake, IntakePlan
 from workers.receipts import Receipt
 from workers.vitals import Vitals
@@ -286,6 +287,23 @@ async def test_reading_pauses_while_too_much_is_held_and_goes_on_afterwards() ->
         async with asyncio.timeout(10):
             while scene.consumer.paused:  # noqa: ASYNC110 (resumed just after the second commit)
                 await asyncio.sleep(0)
+
+
+async def test_reading_pauses_while_a_whole_batch_of_small_records_waits() -> None:
+    async with a_scene(gate_open=False) as scene:
+        scene.intake.assigned([0])
+        scene.read(a_delivery(0, body=b""))
+        await scene.store.until(lambda store: len(store.begun) == 1)
+        small = [Delivery(Position(1, 0, offset), None, None, b"") for offset in range(1, CHUNKS * BATCH.max_rows + 1)]
+        scene.read(*small[:-1])
+        assert scene.consumer.paused == set()
+        scene.read(small[-1])
+        assert scene.consumer.paused == {AT_0}
+        scene.store.gate.set()
+        await scene.store.until(lambda store: len(store.begun) == 2)
+        assert scene.consumer.paused == set()
+        await scene.intake.drain()
+        assert [len(chunk) for chunk in scene.store.begun] == [1, CHUNKS * BATCH.max_rows]
 
 
 async def test_a_new_assignment_begins_unpaused_and_is_paused_when_needed() -> None:
