@@ -23,8 +23,11 @@ class Dispatcher:
     """The first mount that serves a path gets the request; `otherwise` gets the rest."""
 
     def __init__(self, mounts: Sequence[Mount], otherwise: ASGIApp) -> None:
-        self._mounts = tuple(mounts)
         self._otherwise = otherwise
+        self._subtrees = tuple(mount for mount in mounts if mount.path.endswith("/"))
+        self._roots = tuple(mount.path for mount in self._subtrees)
+        paths = dict.fromkeys(mount.path for mount in mounts if not mount.path.endswith("/"))
+        self._exact = {path: next(mount.app for mount in mounts if mount.serves(path)) for path in paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on, with doubled slashes collapsed and a trailing one left out for the decision."""
@@ -35,4 +38,8 @@ class Dispatcher:
         while "//" in path:
             path = path.replace("//", "/")
         path = path.rstrip("/") or "/"
-        return next((mount.app for mount in self._mounts if mount.serves(path)), self._otherwise)
+        if path in self._exact:
+            return self._exact[path]
+        if path.startswith(self._roots):  # few do: most requests are reports, whose service gets the rest
+            return next(mount.app for mount in self._subtrees if mount.serves(path))
+        return self._otherwise

@@ -18,7 +18,8 @@ from ledger.bus import Position, Record
 from ledger.bus.claims import ClaimingPublisher
 from ledger.bus.kafka import KafkaPublisher
 from ledger.bus.sqlite_log import GENERATION, SqliteLog
-from ledger.doctor.bus import kafka_findings, log_findings
+from ledger.doctor.bus import log_findings
+from ledger.doctor.claims import bus_findings
 from ledger.errors import BusUnavailable, LedgerError
 from ledger.keys import KeyRing, new_start_token
 from ledger.settings import (
@@ -91,7 +92,7 @@ async def _cluster(given: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]
             keys=KeyRing(settings.keys.file, start_token=token),
             blobs=blobs,
             publisher=publisher,
-            look_at_bus=partial(kafka_findings, bus) if bus else no_bus,
+            look_at_bus=partial(bus_findings, bus, pool, blobs) if bus else no_bus,
         )
         async with _client_of(app, token) as client:
             yield client

@@ -19,7 +19,7 @@ from ledger.bus.claims import ClaimingPublisher
 from ledger.bus.kafka import KafkaPublisher
 from ledger.bus.kafka_topics import RETENTION_DAYS, kept_ms
 from ledger.clock import system_clock
-from ledger.doctor.bus import kafka_findings
+from ledger.doctor.claims import bus_findings
 from ledger.keys import KeyRing
 from ledger.prices.book import current_version
 from ledger.settings import (
@@ -131,7 +131,7 @@ async def run_query_api(settings: QuerySettings) -> None:
     try:
         keys, blobs = KeyRing(settings.keys.file), ObstoreBlobs(settings.blobs.url)
         publisher = publisher_of(settings.bus, settings.blobs) if settings.bus else None
-        look_at_bus = partial(kafka_findings, settings.bus) if settings.bus else no_bus
+        look_at_bus = partial(bus_findings, settings.bus, pool, blobs) if settings.bus else no_bus
         app = create_query_app(
             settings, pool=pool, keys=keys, blobs=blobs, publisher=publisher, look_at_bus=look_at_bus
         )

@@ -1,7 +1,7 @@
 """Sends the head of an answer together with what follows it.
 
-uvicorn writes head and body apart, and uvloop sends each write at once: two system calls and two packets. One of them
-costs 8 us, as much as routing the request does.
+uvicorn writes head and body apart, and uvloop sends each write at once: two system calls and two packets. One less
+saves 2 us of our time, and the client a second read.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 _OF_A_HEAD = b"HTTP/1."
+_SMALL_BYTES = 64 * 1024  # to put head and body together is to copy the body
 
 
 class WholeAnswers:
@@ -27,13 +28,19 @@ class WholeAnswers:
 
     def write(self, data: bytes) -> None:
         """Send it, unless it is a head: that waits a little."""
-        if self._head:
+        if self._head and len(data) <= _SMALL_BYTES:
             data, self._head = self._head + data, b""
-        elif data.startswith(_OF_A_HEAD):
+        elif self._head:
+            self._send_head()
+        elif data[:7] == _OF_A_HEAD:
             self._head = data
             self._call_soon(self._send_head)
             return
         self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether it is closed or about to be. Asked for every request, so it does not take the long way."""
+        return self._transport.is_closing()
 
     def close(self) -> None:
         """Close once everything is sent."""

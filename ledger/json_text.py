@@ -96,7 +96,9 @@ def _without_strings(body: bytes) -> Iterator[bytes]:
         if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # the character after a backslash belongs to it
             piece = body[start : start + _PIECE_BYTES + 1]
         start += len(piece)
-        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        if b"\\" in piece:  # to look for it is free, to look for pairs is half of the cost
+            piece = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
+        parts = piece.split(b'"')
         yield b" ".join(parts[inside::2])
         if len(parts) > 1:
             yield b" "

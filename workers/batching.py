@@ -13,7 +13,7 @@ from ledger.settings import BatchSection
 
 T = TypeVar("T")
 
-CHUNKS = 4
+CHUNKS = 3
 """So many times the count are taken at once. More would add little: all but the first are prepared in good time."""
 
 

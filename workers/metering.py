@@ -103,8 +103,9 @@ def _with_total(usage: Usage) -> Usage:
 
 
 def _named(reply: Json, name: str) -> str | None:
+    value = reply.get(name)
+    if isinstance(value, str) and value:
+        return value
     usage = reply.get("usage")
-    for value in (reply.get(name), usage.get(name) if isinstance(usage, dict) else None):
-        if isinstance(value, str) and value:
-            return value
-    return None
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if isinstance(value, str) and value else None

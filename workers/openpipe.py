@@ -20,7 +20,7 @@ def facts(event: Accepted) -> Facts:
     is_anthropic = event.envelope.kind is Kind.OPENPIPE_REPORT_ANTHROPIC
     raw_request, raw_response = text_of(fields.get("reqPayload")), text_of(fields.get("respPayload"))
     call = read_call(decoded(raw_request))
-    metadata = text_map(call.metadata) | tags_of(fields)
+    metadata = (text_map(call.metadata) if call.metadata else {}) | tags_of(fields)
     figures = _figures_of(fields)
     return Facts(
         source="openpipe_anthropic" if is_anthropic else "openpipe",

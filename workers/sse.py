@@ -28,12 +28,13 @@ def _events(lines: list[str]) -> Iterator[list[str]]:
     """The lines of data of each event. The last one counts also when the blank line after it is missing."""
     data: list[str] = []
     for line in lines:
-        if not line and data:
+        if line.startswith("data:"):
+            data.append(line[5:].removeprefix(" "))
+        elif line == "data":
+            data.append("")
+        elif not line and data:
             yield data
             data = []
-        name, _, value = line.partition(":")
-        if name == "data":
-            data.append(value.removeprefix(" "))
     if data:
         yield data
 

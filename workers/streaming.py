@@ -90,7 +90,8 @@ def _absorb_chat_chunk(gathered: _Gathered, chunk: Json) -> None:
     gathered.identify(chunk)
     gathered.usage = read_usage(chunk) or gathered.usage
     for choice in objects_among(chunk.get("choices")):
-        gathered.usage = read_usage(choice) or gathered.usage  # where some imitators put it
+        if "usage" in choice or "usageMetadata" in choice:  # where some imitators put it
+            gathered.usage = read_usage(choice) or gathered.usage
         if choice.get("index") not in (0, None):
             continue
         gathered.finish_reason = _text(choice.get("finish_reason")) or gathered.finish_reason
@@ -132,6 +133,8 @@ def _absorb_gemini_chunk(gathered: _Gathered, chunk: Json) -> None:
 
 def _error_in(chunk: Json) -> str | None:
     """The message of an error event, in any of the dialects."""
+    if "error" not in chunk and "response" not in chunk and chunk.get("type") != "error":
+        return None
     error = chunk.get("error") or object_in(chunk.get("response")).get("error")
     if isinstance(error, dict):
         return _text(error.get("message")) or _text(error.get("type")) or "error"

@@ -72,7 +72,7 @@ class BatchEndpoint:
 
     def _key_of_all(self, headers: dict[bytes, bytes]) -> str | None:
         key = idempotency_key_of(headers)
-        if key is not None and len(_item_key(key, self.framer.most)) > LONGEST_IDEMPOTENCY_KEY:
+        if key is not None and len(_item_key(key, self.framer.most - 1)) > LONGEST_IDEMPOTENCY_KEY:
             raise BadIdempotencyKey("The Idempotency-Key of a batch must leave room for / and an item's index.")
         return key
 

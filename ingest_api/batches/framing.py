@@ -5,7 +5,7 @@ No body makes it build more than one item too many: the rest of a longer batch i
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -28,13 +28,6 @@ class TooManyItems(TooLarge):
     """The batch has too many items."""
 
 
-class Item(NamedTuple):
-    """One item, as views of the whole body: nothing is copied yet."""
-
-    text: memoryview  # made readable
-    as_sent: memoryview | None  # None: the text is what was sent
-
-
 class Framer:
     """Cuts batches of at most so many items."""
 
@@ -45,62 +38,64 @@ class Framer:
         self._elements = msgspec.json.Decoder(msgspec.defstruct("Elements", names, array_like=True))
         self.most = most
 
-    def items(self, body: bytes, *, as_lines: bool) -> Iterator[Item]:
-        """The items in their order, be a line JSON or not. Raises `Invalid` for a body that is no batch.
+    def items(self, body: bytes, *, as_lines: bool) -> Iterator[memoryview]:
+        """The bytes of each item in their order, be a line JSON or not. Raises `Invalid` for a body that is no batch.
 
         `as_lines`: it is known to be NDJSON. Else its first character tells, whatever it was called.
         """
         body = body.removeprefix(_BOM)
-        text = readable(body)  # as long as the body: a place in the one is the same place in the other
-        spans = self._spans(text, as_lines=as_lines)
+        spans = self._spans(body, as_lines=as_lines)
         if len(spans) > self.most:
             raise TooManyItems(f"The batch has more than {self.most} items.")
-        view = memoryview(text)
-        if text is body:
-            return (Item(view[start:end], None) for start, end in spans)
-        as_sent = memoryview(body)
-        return (Item(view[start:end], as_sent[start:end]) for start, end in spans)
+        view = memoryview(body)
+        return (view[start:end] for start, end in spans)
 
-    def _spans(self, text: bytes, *, as_lines: bool) -> list[tuple[int, int]]:
-        start = _after(_BLANKS, text, 0)
-        first = text[start : start + 1]
+    def _spans(self, body: bytes, *, as_lines: bool) -> list[tuple[int, int]]:
+        start = _after(_BLANKS, body, 0)
+        first = body[start : start + 1]
         if not first:
             return []
         if as_lines or first == b"{":
-            return self._lines_of(text, start)
+            return self._lines_of(body, start)
         if first == b"[":
-            return self._elements_of(text, start + 1)
+            return self._elements_of(body, start + 1)
         raise NoBatch
 
-    def _lines_of(self, text: bytes, start: int) -> list[tuple[int, int]]:
+    def _lines_of(self, body: bytes, start: int) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
-        while start < len(text) and len(spans) <= self.most:
-            end = text.find(b"\n", start)
+        while start < len(body) and len(spans) <= self.most:
+            end = body.find(b"\n", start)
             if end < 0:
-                end = len(text)
+                end = len(body)
             spans.append((start, end))
-            start = _after(_BLANKS, text, end)
+            start = _after(_BLANKS, body, end)
         return spans
 
-    def _elements_of(self, text: bytes, start: int) -> list[tuple[int, int]]:
-        try:
-            elements = msgspec.structs.astuple(self._elements.decode(text))
-        except RecursionError:
-            raise TooDeep from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise NoBatch(f"The JSON array cannot be read: {error}.") from None
+    def _elements_of(self, body: bytes, start: int) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
-        for element in elements:
+        for element in self._cut(body):
             if element is msgspec.UNSET:
                 break
-            start = _after(_COMMAS_AND_BLANKS, text, start)
+            start = _after(_COMMAS_AND_BLANKS, body, start)
             end = start + memoryview(element).nbytes
             spans.append((start, end))
             start = end
         return spans
 
+    def _cut(self, body: bytes) -> tuple[Any, ...]:
+        """The array's elements, whose lengths are those in the body, as it came or made readable."""
+        try:
+            return msgspec.structs.astuple(self._elements.decode(body))
+        except RecursionError:
+            raise TooDeep from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            text = readable(body)
+            if text != body:
+                return self._cut(text)
+            raise NoBatch(f"The JSON array cannot be read: {error}.") from None
 
-def _after(gap: re.Pattern[bytes], text: bytes, start: int) -> int:
+
+def _after(gap: re.Pattern[bytes], body: bytes, start: int) -> int:
     """Where the gap that begins there ends; it may be empty."""
-    found = gap.match(text, start)
+    found = gap.match(body, start)
     return found.end() if found else start

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ingest_api.batches.framing import Item
 from ingest_api.batches.kinds import JUDGES, Stamp
 from ingest_api.batches.problems import Problem, problem_of
 from ingest_api.errors import InvalidFields, status_of
 from ingest_api.intake import idempotency_key
 from ledger.errors import Invalid, LedgerError, TooLarge
+from ledger.json_text import readable
 
 
 class Sound(msgspec.Struct, frozen=True):
@@ -25,6 +25,10 @@ class Sound(msgspec.Struct, frozen=True):
 
 class BadItem(Invalid):
     """An item must be a JSON object with `kind` and `body`."""
+
+
+class NotJson(BadItem):
+    """The item is not JSON."""
 
 
 class _Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +45,7 @@ class ItemJudge:
 
     max_body_bytes: int
 
-    def verdict(self, item: Item) -> Sound | Problem:
+    def verdict(self, item: memoryview) -> Sound | Problem:
         """Whether the item can be accepted, or why not."""
         try:
             return self._judged(item)
@@ -50,8 +54,17 @@ class ItemJudge:
         except (LedgerError, RecursionError) as error:
             return problem_of(status_of(error), error)
 
-    def _judged(self, item: Item) -> Sound:
-        told = _told(item.text)
+    def _judged(self, item: memoryview) -> Sound:
+        text = None
+        try:
+            told = _told(item)
+        except NotJson:
+            # The decoder refuses every half of a character, so only what it refuses is looked through for them:
+            # looking through every item would cost a seventh of all that is done here.
+            text = readable(bytes(item))
+            if text == item:
+                raise
+            told = _told(text)
         judge = JUDGES.get(told.kind)
         if judge is None:
             raise BadItem(f"There is no kind {told.kind[:40]!r}. Use one of: {', '.join(JUDGES)}.")
@@ -59,22 +72,22 @@ class ItemJudge:
         body = bytes(told.body)
         if len(body) > self.max_body_bytes:
             raise TooLarge(f"The body is larger than {self.max_body_bytes} bytes.")
-        return Sound(judge(body), body if item.as_sent is None else _as_sent(item.as_sent, item.text, body), key)
+        return Sound(judge(body), body if text is None else _as_sent(item, text, body), key)
 
 
-def _told(text: memoryview) -> _Told:
+def _told(item: memoryview | bytes) -> _Told:
     try:
-        return _decoder.decode(text)
+        return _decoder.decode(item)
     except msgspec.ValidationError as error:
         raise BadItem(f"An item must be a JSON object with `kind` and `body`: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadItem(f"The item is not JSON: {error}.") from None
+        raise NotJson(f"The item is not JSON: {error}.") from None
 
 
-def _as_sent(as_sent: memoryview, text: memoryview, body: bytes) -> bytes:
+def _as_sent(item: memoryview, text: bytes, body: bytes) -> bytes:
     """The body's place in the item. Only a name or a key could look like it, and they cannot hold what was replaced."""
-    start = bytes(text).rindex(body)
-    return bytes(as_sent[start : start + len(body)])
+    start = text.rindex(body)
+    return bytes(item[start : start + len(body)])
 
 
 _decoder = msgspec.json.Decoder(_Told)

@@ -69,6 +69,14 @@ class Claims(Protocol):
 
 
 @runtime_checkable
+class LookableClaims(Protocol):
+    """The same storage, for whoever only looks whether a claim is there."""
+
+    async def has_claim(self, name: str) -> bool:
+        """Whether there is one of that name. Raises `Unavailable`."""
+
+
+@runtime_checkable
 class SweepableClaims(Protocol):
     """The same storage, for whoever sweeps. Raises `Unavailable` when the storage does not answer."""
 

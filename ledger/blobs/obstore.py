@@ -61,12 +61,7 @@ class ObstoreBlobs:
 
     async def written_at(self, project: ProjectId, sha256: str) -> int | None:
         """When it was written last, in milliseconds since 1970; None when there is none. Raises `Unavailable`."""
-        try:
-            with _said("find a blob"):
-                found = await obstore.head_async(self._store, path_of(project, sha256))
-        except FileNotFoundError:
-            return None
-        return to_milliseconds(found["last_modified"])
+        return await self._written_at(path_of(project, sha256))
 
     async def delete(self, project: ProjectId, sha256: str) -> None:
         """Gone on return. Raises `Unavailable` when the storage does not answer."""
@@ -79,6 +74,10 @@ class ObstoreBlobs:
     async def claim(self, name: str) -> bytes | None:
         """The body, or None when there is none of that name. Raises `Unavailable`."""
         return await self._get(name)
+
+    async def has_claim(self, name: str) -> bool:
+        """Whether there is one of that name. Raises `Unavailable`."""
+        return await self._written_at(name) is not None
 
     async def claims(self) -> AsyncIterator[Sequence[StoredClaim]]:
         """All claims, a few hundred at a time. Raises `Unavailable`."""
@@ -105,6 +104,14 @@ class ObstoreBlobs:
                 return bytes(await found.bytes_async())
         except FileNotFoundError:
             return None
+
+    async def _written_at(self, path: str) -> int | None:
+        try:
+            with _said("find a blob"):
+                found = await obstore.head_async(self._store, path)
+        except FileNotFoundError:
+            return None
+        return to_milliseconds(found["last_modified"])
 
     async def _listed(self, prefix: str) -> AsyncIterator[list[tuple[str, int]]]:
         try:

@@ -173,5 +173,5 @@ def is_name_of(name: str, project: ProjectId) -> bool:
 
 def most_bytes(record: Record) -> int:
     """The most that the record takes on the bus."""
-    beside = sum(4 * len(name) + len(value) + _HEADER_BYTES for name, value in record.headers)
+    beside = sum(4 * len(name) + len(value) + _HEADER_BYTES for name, value in record.headers) if record.headers else 0
     return _BATCH_BYTES + _HEADER_BYTES + len(record.key) + len(record.envelope) + len(record.body) + beside

@@ -87,7 +87,7 @@ class GroupCommit(Generic[Item, Result]):
 
     async def until_idle(self) -> None:
         """Return once nothing waits and nothing is in flight."""
-        while self._running is not None:
+        while self._running is not None and not self._running.done():
             await asyncio.wait([self._running])
 
     async def abort(self) -> None:
@@ -105,23 +105,29 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting.clear()
 
     async def _run(self) -> None:
-        while self._waiting:
-            self._in_flight = self._next_group()
-            if self._in_flight:
-                await self._commit_in_flight()
-        self._running = None
+        try:
+            while self._waiting:
+                self._in_flight = self._next_group()
+                if self._in_flight:
+                    await self._commit_in_flight()
+        finally:
+            self._running = None
 
     async def _commit_in_flight(self) -> None:
         group = self._in_flight
+        items = [item for call in group for item in call.items]
         try:
-            results = await self._commit([item for call in group for item in call.items])
-            answers = _shared_out(results, group)
+            results = await self._commit(items)
+            if len(results) != len(items):
+                raise ValueError(f"A commit of {len(items)} items gave {len(results)} results.")
         except Exception as error:  # noqa: BLE001 (whatever it was, it is these calls' answer, and the queue lives on)
             for call in group:
                 call.fail(error)
         else:
-            for call, answer in zip(group, answers, strict=True):
-                call.succeed(answer)
+            end = 0
+            for call in group:
+                start, end = end, end + len(call.items)
+                call.succeed(results[start:end])
         self._release(group)
         self._in_flight = []
 
@@ -138,7 +144,7 @@ class GroupCommit(Generic[Item, Result]):
         return group
 
     def _release(self, calls: Iterable[_Call[Item, Result]]) -> None:
-        self._held.bytes -= sum(call.size for call in calls)
+        self._held.bytes -= sum([call.size for call in calls])
 
     def _expire(self) -> None:
         loop = asyncio.get_running_loop()
@@ -153,15 +159,3 @@ class GroupCommit(Generic[Item, Result]):
         unanswered = (call.due for call in chain(self._in_flight, self._waiting) if not call.answer.done())
         oldest = next(unanswered, None)
         self._timer = None if oldest is None else loop.call_at(oldest, self._expire)
-
-
-def _shared_out(results: Sequence[Result], group: Sequence[_Call[Item, Result]]) -> list[Sequence[Result]]:
-    """Each call's own part of the results. Raises `ValueError` when they are not as many as the items."""
-    shares: list[Sequence[Result]] = []
-    end = 0
-    for call in group:
-        start, end = end, end + len(call.items)
-        shares.append(results[start:end])
-    if end != len(results):
-        raise ValueError(f"A commit of {end} items gave {len(results)} results.")
-    return shares

@@ -23,7 +23,7 @@ from ledger.bus.kafka_lanes import LanePlan
 from ledger.bus.kafka_producers import open_producer
 from ledger.bus.kafka_records import partition_of, wire_size
 from ledger.bus.kafka_session import Session
-from ledger.errors import BusUnavailable, LedgerError, TooLarge, TooLargeForBus
+from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus
 from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 
 _RETRY_SECONDS = 0.5
@@ -160,7 +160,7 @@ class KafkaPublisher:
         for place, record in enumerate(records):
             try:
                 size = self._size_of(record)
-            except TooLarge as error:
+            except TooLargeForBus as error:
                 outcomes[place] = error
                 continue
             partition = self._partition_of(record)

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -27,7 +28,7 @@ from ledger.bus import Delivery, Position, Record
 from ledger.bus.group_commit import NOT_HANDED_OVER, GroupCommit, Held
 from ledger.bus.replays import delivery_at
 from ledger.bus.sqlite_errors import sorted_by_remedy
-from ledger.bus.sqlite_opening import lock, open_reader, open_writer, resume_at
+from ledger.bus.sqlite_opening import lock, open_reader, open_writer, page_bytes, resume_at
 from ledger.errors import BusBroken, BusUnavailable, LedgerError, Misconfigured
 from ledger.failpoints import failpoint
 
@@ -36,9 +37,9 @@ T = TypeVar("T")
 GENERATION = 1
 MAX_COMMIT_BYTES = 64 * 1024 * 1024
 MAX_POLL_BYTES = 64 * 1024 * 1024
-CHECKPOINT_PAGES = 4000  # of 4 KiB: a checkpoint about every 16 MiB
+CHECKPOINT_BYTES = 16 * 1024 * 1024  # about how much of the WAL makes a checkpoint due
 PRUNE_ROWS = 2000
-_PAGE_BYTES = 4096
+_ROWS_AT_ONCE = 64
 _PAGES_OF_A_COMMIT = 3  # beside the records themselves: the inner pages, the sequence
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class SqliteLog:
         self._closed = False
         self._broken: BusBroken | None = None
         self._broke = asyncio.Event()
-        self._wal_pages = 0  # about how many were written since the last checkpoint
+        self._page_bytes = page_bytes(self._writer)
+        self._wal_bytes = 0  # about how many were written since the last checkpoint
         self._checkpointing: asyncio.Task[None] | None = None
         self._appending: GroupCommit[Record, Position] = GroupCommit(
             self._append_in_thread,
@@ -86,7 +88,7 @@ class SqliteLog:
 
     async def publish(self, record: Record) -> Position:
         """Return once the record is on disk. Raises `BusUnavailable` when the disk refused or the deadline passed."""
-        (position,) = await self._submit((record,))
+        (position,) = await self._submit((record,), len(record.body))
         return position
 
     async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
@@ -94,7 +96,7 @@ class SqliteLog:
         if not records:
             return []
         try:
-            return [*await self._submit(records)]
+            return [*await self._submit(records, sum([len(record.body) for record in records]))]
         except LedgerError as error:
             return [error] * len(records)
 
@@ -178,10 +180,10 @@ class SqliteLog:
             self._writer.close()
         # else: closing would write to the file that failed, so the process's end does it
 
-    async def _submit(self, records: Sequence[Record]) -> Sequence[Position]:
+    def _submit(self, records: Sequence[Record], size: int) -> asyncio.Future[Sequence[Position]]:
         if self._closed:
             raise BusUnavailable(NOT_HANDED_OVER)
-        return await self._appending.submit(records, sum([len(record.body) for record in records]))
+        return self._appending.submit(records, size)
 
     async def _append_in_thread(self, records: Sequence[Record]) -> list[Position]:
         try:
@@ -189,7 +191,7 @@ class SqliteLog:
         except BusBroken as error:
             raise BusUnavailable("The log's disk has failed; not confirmed.") from error
         self._arrived.set()
-        if self._wal_pages >= CHECKPOINT_PAGES and self._checkpointing is None:
+        if self._wal_bytes >= CHECKPOINT_BYTES and self._checkpointing is None:
             self._checkpointing = asyncio.create_task(self._checkpoint_passively())
         return [Position(GENERATION, 0, offset) for offset in offsets]
 
@@ -228,20 +230,24 @@ class SqliteLog:
     def _checkpoint(self, mode: str) -> None:
         """Move the WAL into the file. What readers still need stays behind and counts towards the next time."""
         _, pages, moved = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        self._wal_pages = max(0, pages - moved)
+        self._wal_bytes = max(0, pages - moved) * self._page_bytes
 
     def _append(self, records: Sequence[Record]) -> range:
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
-            self._writer.executemany(
-                "INSERT INTO records (key, envelope, body, headers) VALUES (?, ?, ?, ?)",
-                [(record.key, record.envelope, record.body, _headers_to_blob(record.headers)) for record in records],
-            )
+            for at in range(0, len(records), _ROWS_AT_ONCE):
+                self._insert(records[at : at + _ROWS_AT_ONCE])
             (last,) = self._writer.execute("SELECT last_insert_rowid()").fetchone()
             failpoint("C1")
-        self._wal_pages += _PAGES_OF_A_COMMIT + sum(len(record.body) for record in records) // _PAGE_BYTES
+        self._wal_bytes += _PAGES_OF_A_COMMIT * self._page_bytes + sum([len(record.body) for record in records])
         failpoint("C2")
         return range(last - len(records) + 1, last + 1)
+
+    def _insert(self, records: Sequence[Record]) -> None:
+        """In one statement: a row of its own each would give the interpreter's lock away for every row."""
+        values = [(record.key, record.envelope, record.body, _headers_to_blob(record.headers)) for record in records]
+        rows = ", ".join(["(?, ?, ?, ?)"] * len(values))
+        self._writer.execute(f"INSERT INTO records (key, envelope, body, headers) VALUES {rows}", [*chain(*values)])
 
     def _read(self, start: int, limit: int, max_bytes: int) -> list[Delivery]:
         rows = self._reader.execute(
@@ -262,7 +268,7 @@ class SqliteLog:
         with self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.execute("UPDATE progress SET resume_at = max(resume_at, ?)", (resume_at,))
-        self._wal_pages += 1
+        self._wal_bytes += self._page_bytes
 
     def _move_back(self, offset: int) -> None:
         with self._writer:
@@ -304,7 +310,7 @@ class SqliteLog:
                 (retention.seconds, retention.max_rows, self._bytes_in_use() > retention.max_file_bytes, PRUNE_ROWS),
             )
             failpoint("C6")
-        self._wal_pages += deleted.rowcount
+        self._wal_bytes += deleted.rowcount * self._page_bytes
         return deleted.rowcount
 
     def _bytes_in_use(self) -> int:

@@ -9,6 +9,11 @@ from pathlib import Path
 from ledger.bus.wal_frames import lost_commits
 from ledger.errors import Misconfigured
 
+PAGE_BYTES = 8192
+"""Of a new file; an older one keeps its own. Every page of the WAL takes two writes and is copied once more at the
+checkpoint: with twice the size a record of 3 KB costs 2 us less, a record alone in its commit 8 KiB more of the disk.
+"""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     offset INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: an emptied log never gives an old offset again
@@ -75,8 +80,15 @@ def resume_at(connection: sqlite3.Connection) -> int:
     return int(found)
 
 
+def page_bytes(connection: sqlite3.Connection) -> int:
+    """The size of the file's pages."""
+    (found,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(found)
+
+
 def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:
     path.chmod(0o600)
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync does not reach the disk there
@@ -86,7 +98,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> No
     if found != ["ok"]:
         raise Misconfigured(f"The log {path} is damaged: {'; '.join(found)[:500]}. {_advice(path)}")
     wal, kept = path.with_name(f"{path.name}-wal"), _damaged_wal(path)
-    if lost_commits(wal, _frames_in_use(connection)):
+    if lost_commits(wal, _frames_in_use(connection), page_bytes(connection)):
         shutil.copyfile(wal, kept)  # closing the connection removes the WAL itself
     _refuse_damaged_wal(path)
 

@@ -15,8 +15,11 @@ _MAGICS = {0x377F0682: "<", 0x377F0683: ">"}  # and in which byte order the chec
 _IN_FLIGHT = 1  # commit that was never acknowledged may lie behind a torn frame, as its blocks reach the disk unordered
 
 
-def lost_commits(wal: Path, frames_in_use: int) -> int:
-    """How many acknowledged commits lie behind the frames that SQLite uses; 0 for a sound or torn file, or for none."""
+def lost_commits(wal: Path, frames_in_use: int, page_bytes: int) -> int:
+    """How many acknowledged commits lie behind the frames that SQLite uses; 0 for a sound or torn file, or for none.
+
+    The size of the pages is that of the file beside it, in case the WAL cannot say it any more.
+    """
     try:
         size = wal.stat().st_size
     except FileNotFoundError:
@@ -29,7 +32,7 @@ def lost_commits(wal: Path, frames_in_use: int) -> int:
             return 0
         header = _HEADER.unpack(raw)
         sound = _is_sound(raw, header)
-        page = header[2] if sound else 4096
+        page = header[2] if sound else page_bytes
         salts = (header[4], header[5]) if sound else None
         frame_bytes = _FRAME_HEADER_BYTES + page
         commits = 0

@@ -50,7 +50,7 @@ def text_of(raw: msgspec.Raw | None) -> str | None:
     """The slice's own text, untouched; None when it is absent or null."""
     if raw is None:
         return None
-    text = bytes(raw).decode()
+    text = str(raw, "utf-8")
     return None if text == "null" else text
 
 

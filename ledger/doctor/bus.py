@@ -52,7 +52,9 @@ async def _looked_at(admin: AIOKafkaAdminClient, section: KafkaSection) -> list[
         do = "Set LLMLEDGER_KAFKA__PARTITIONS to it; for another number make a new topic and raise the generation."
         return [*found, problem("topic", seen, do)]
     found.append(ok("topic", f"{section.topic} has {partitions} partitions."))
-    found += _kept(await _configuration(admin, section.topic), section)
+    configuration = await _configuration(admin, section.topic)
+    found += _kept(configuration, section)
+    found += _taken(configuration, section)
     return [*found, *_lag(await _waiting(section))]
 
 
@@ -74,6 +76,13 @@ def _kept(configuration: Mapping[str, str], section: KafkaSection) -> Iterator[F
     if configuration.get("unclean.leader.election.enable") == "true":
         do = "Set it to false: an unclean election loses accepted reports."
         yield problem("replicas", "unclean.leader.election.enable is true.", do)
+
+
+def _taken(configuration: Mapping[str, str], section: KafkaSection) -> Iterator[Finding]:
+    most = int(configuration.get("max.message.bytes") or section.max_record_bytes)
+    if most < section.max_record_bytes:
+        seen = f"{section.topic} takes {most} bytes, LLMLEDGER_KAFKA__MAX_RECORD_BYTES is {section.max_record_bytes}."
+        yield problem("topic", seen, "Lower the setting, or raise max.message.bytes: reports in between are refused.")
 
 
 async def _waiting(section: KafkaSection) -> int | None:

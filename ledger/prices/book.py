@@ -49,6 +49,10 @@ class _Found:
     own: bool
 
 
+class _TooLong(Exception):
+    """One of the names is no name. As an exception it is not remembered."""
+
+
 class PriceBook:
     """The prices of one version."""
 
@@ -67,10 +71,10 @@ class PriceBook:
         self, provider: str | None, models: tuple[str | None, ...], at: datetime, context: Context = ()
     ) -> Rates | CostReason:
         """The rates at this (aware) instant of the first of these names that is known."""
-        for name in (provider, *models):
-            if name is not None and len(name) > _LONGEST_NAME:
-                return CostReason.UNKNOWN_MODEL
-        found = self._find(provider, models)
+        try:
+            found = self._find(provider, models)
+        except _TooLong:
+            found = None
         if found is None:
             return CostReason.UNKNOWN_MODEL
         if context and not found.own:
@@ -78,6 +82,8 @@ class PriceBook:
         return found.schedule.rates(at, context) or CostReason.NO_TIER_RATE
 
     def _search(self, provider: str | None, models: tuple[str | None, ...]) -> _Found | None:
+        if any(len(name) > _LONGEST_NAME for name in (provider, *models) if name is not None):
+            raise _TooLong
         found = (self._find_model(provider, model.lower()) for model in models if model)
         return next(filter(None, found), None)
 

@@ -18,6 +18,8 @@ __all__ = ["CostReason", "Priceable", "Priced", "Unpriced", "cost_of"]
 _STANDARD = frozenset({"", "default", "standard", "auto", "on_demand", "standard_only"})
 """What providers call the tier (or speed) of a call that nobody asked anything special of."""
 
+_ASKED_NOTHING = _STANDARD | {None}
+
 
 class Priceable(msgspec.Struct, frozen=True, kw_only=True):
     """All that a price depends on. The tier and the speed are the reply's, else the request's."""
@@ -60,6 +62,8 @@ def cost_of(call: Priceable, book: PriceBook) -> Priced | Unpriced:
 
 
 def _context(call: Priceable) -> Context:
+    if call.service_tier in _ASKED_NOTHING and call.speed in _ASKED_NOTHING:
+        return ()
     tier, speed = _named(call.service_tier), _named(call.speed)
     asked = []
     if tier:
@@ -71,7 +75,5 @@ def _context(call: Priceable) -> Context:
 
 def _named(tier: str | None) -> str:
     """The tier in lower case; empty when it is the standard one."""
-    if not tier or tier in _STANDARD:
-        return ""
-    name = tier.strip().lower()
+    name = (tier or "").strip().lower()
     return "" if name in _STANDARD else name

@@ -65,7 +65,7 @@ class Rates:
             return CostReason.NO_RATE
         counts = self._read(usage)
         if None in counts:
-            if self._is_ambiguous(counts):
+            if self._overlaps and self._is_ambiguous(counts):
                 return CostReason.NO_USAGE
             counts = tuple([count or 0 for count in counts])
         for share in self._remainders:

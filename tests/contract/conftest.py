@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from ledger.bus import Delivery
+from ledger.bus.claims import ClaimingPublisher
 from ledger.bus.memory import MemoryBus
 from ledger.bus.sqlite_log import SqliteLog
+from ledger.settings import MAX_MESSAGE_BYTES
 from ledger.store.clickhouse import ClickHousePool
 from tests.support.chdb_fixtures import with_schema
+from tests.support.claiming import RememberingClaims
 from tests.support.publishing import PublishingBus
 
 AnyBus = MemoryBus | SqliteLog
@@ -57,6 +60,19 @@ async def publishing_memory() -> PublishingBus:
         bus.away = away
 
     return PublishingBus(bus, lambda: everything_in(bus), lambda: set_away(True), lambda: set_away(False))
+
+
+@pytest.fixture
+async def publishing_memory_with_claims() -> PublishingBus:
+    """The bus in memory, of which this takes the largest records to be too large; nobody sends one."""
+    bus = MemoryBus()
+    publisher = ClaimingPublisher(bus, RememberingClaims(), MAX_MESSAGE_BYTES)
+    await publisher.start()
+
+    async def set_away(away: bool) -> None:
+        bus.away = away
+
+    return PublishingBus(publisher, lambda: everything_in(bus), lambda: set_away(True), lambda: set_away(False))
 
 
 @pytest.fixture

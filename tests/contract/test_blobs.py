@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from ledger.blobs import BlobStore, Claims, ErasableBlobs, StoredBlob, StoredClaim, SweepableClaims
+from ledger.blobs import BlobStore, Claims, ErasableBlobs, LookableClaims, StoredBlob, StoredClaim, SweepableClaims
 from ledger.blobs.obstore import LISTED_AT_A_TIME, ObstoreBlobs
 from ledger.errors import Unavailable
 from ledger.ids import ProjectId
@@ -70,7 +70,7 @@ def blobs(opening: Callable[[], ObstoreBlobs]) -> ObstoreBlobs:
 
 
 def test_it_has_every_role(blobs: ObstoreBlobs) -> None:
-    for role in (BlobStore, ErasableBlobs, Claims, SweepableClaims):
+    for role in (BlobStore, ErasableBlobs, Claims, LookableClaims, SweepableClaims):
         assert isinstance(blobs, role)
 
 
@@ -89,6 +89,7 @@ async def test_putting_twice_is_harmless(blobs: ObstoreBlobs) -> None:
 async def test_what_was_not_put_is_not_there(blobs: ObstoreBlobs) -> None:
     assert await blobs.get(SHOP, HASH) is None
     assert await blobs.claim(CLAIM) is None
+    assert not await blobs.has_claim(CLAIM)
     assert await all_claims(blobs) == []
 
 
@@ -173,6 +174,7 @@ async def test_a_deleted_claim_is_gone_and_no_other(blobs: ObstoreBlobs) -> None
     other = CLAIM.replace("73686f70", "62616e6b")
     for name in (CLAIM, other):
         await blobs.put_claim(name, DATA)
+    assert await blobs.has_claim(CLAIM)
     await blobs.delete_claim(CLAIM)
     await blobs.delete_claim(CLAIM)
     assert await blobs.claim(CLAIM) is None

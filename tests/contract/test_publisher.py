@@ -15,6 +15,7 @@ from tests.support.publishing import PublishingBus, accepted, accepted_by_all
 
 BUSES = [
     "memory",
+    "memory_with_claims",
     "sqlite_log",
     pytest.param("kafka", marks=pytest.mark.kafka),
 ]

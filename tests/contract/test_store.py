@@ -278,6 +278,18 @@ async def test_patches_of_many_months_and_ids_go_in_and_come_out_together(store:
     assert await store.patches(wanted) == patches
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_a_patch_is_found_wherever_its_record_stands_among_those_that_are_asked_for(
+    store: RequestLogStore, number: int
+) -> None:
+    asked: list[Identity] = [(SHOP, an_id(A_TIME, number)) for number in range(3)]
+    patch = a_patch(1, id=asked[number][1])
+    await store.insert_patches([patch, a_patch(2, id=an_id(A_TIME, 9))], "token")
+    assert await store.patches(asked) == [patch]
+    assert await store.patches([one for one in asked if one != asked[number]]) == []
+    assert await store.patches([(BANK, id_) for _, id_ in asked]) == []
+
+
 async def test_key_entries_come_in_the_order_of_their_positions(store: RequestLogStore) -> None:
     first, later = a_key_entry(1), a_key_entry(2, created_at=A_TIME + 40 * 24 * 3600 * 1000)
     await store.insert_key_entries([later], "a")

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from base64 import b64encode
+from random import Random
 from typing import Any
 
 import pytest
@@ -116,3 +118,13 @@ def test_half_a_character_is_kept_as_it_was_sent(spare: Access, framing: bytes) 
     alone = spare.report(body)
     one, other = spare.wait_for_entry(alone), spare.wait_for_entry(last["id"])
     assert other["raw_request"] == one["raw_request"]
+
+
+def test_a_batch_may_be_larger_than_one_report_may_be(spare: Access) -> None:
+    text = b64encode(Random(7).randbytes(3 * 1024 * 1024)).decode()
+    bodies = [b'{"reqPayload":{"input":"%d %s"}}' % (number, text.encode()) for number in range(10)]
+    results = accepted(spare, b"\n".join(item("openpipe.report", body) for body in bodies))
+    assert len({result["id"] for result in results}) == 10
+    last = spare.wait_for_entry(results[-1]["id"])
+    is_whole = last["raw_request"].encode() in bodies[-1]
+    assert is_whole  # compared apart: nobody wants to see the difference of such texts

@@ -283,14 +283,15 @@ async def test_the_lag_is_known_and_goes_to_nothing(
         assert worker.vitals.last_progress is not None
 
 
-async def test_records_that_inflate_to_much_are_all_read(
-    kafka_section: KafkaSection, kafka_publisher: KafkaPublisher
-) -> None:
+async def test_records_that_inflate_to_much_are_all_read(kafka_section_without_claims: KafkaSection) -> None:
     bodies = [bytes(4 * 1024 * 1024) + b"%d" % n for n in range(30)]
-    await accepted(kafka_publisher, Record(b"key", b"{}", bodies[0]))
+    publisher = KafkaPublisher(kafka_section_without_claims)
+    await publisher.start()
+    await accepted(publisher, Record(b"key", b"{}", bodies[0]))
     for body in bodies[1:]:
-        await kafka_publisher.publish(Record(b"key", b"{}", body))
+        await publisher.publish(Record(b"key", b"{}", body))
+    await publisher.close()
     remembering = Remembering()
-    async with a_worker(kafka_section, remembering):
+    async with a_worker(kafka_section_without_claims, remembering):
         await remembering.until(lambda seen: len(seen.stored) >= 30)
     assert [body == found for body, found in zip(bodies, remembering.bodies, strict=True)] == [True] * 30

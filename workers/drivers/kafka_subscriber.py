@@ -21,6 +21,9 @@ from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 from workers.drivers.kafka_consumer import GuardedConsumer, Listener
 from workers.drivers.kafka_intake import Intake
 
+_FETCH_BYTES = 8 * 1024 * 1024
+"""Of one answer of a broker, which is held several times over while it is taken apart. One batch may be larger."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -76,6 +79,7 @@ async def subscribed(section: KafkaSection, intake: Intake, pace: Pace) -> Kafka
         decoder=_undecoded,
         auto_offset_reset="none",
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        fetch_max_bytes=_FETCH_BYTES,
         session_timeout_ms=pace.session_ms,
         heartbeat_interval_ms=pace.heartbeat_ms,
         rebalance_timeout_ms=pace.rebalance_ms,

@@ -64,7 +64,7 @@ def _measured(name: str, folder: Path, options: argparse.Namespace, plan: Plan, 
             )
             results[0].append(stored)
             results[1].extend(listed)
-    except (NotInstalled, NotStarted, Refused) as error:
+    except (NotInstalled, NotStarted, Refused, OSError) as error:
         _note(f"{name} is left out from here on. {type(error).__name__}: {error}")
         return False
     return True

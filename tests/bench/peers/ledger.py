@@ -59,5 +59,7 @@ def _running(folder: Path) -> Iterator[Server]:
     try:
         access = product.access()
         yield _Ledger(access.url, product.child.process.pid, access.key)
-    finally:
-        product.stop()
+    except BaseException:
+        product.kill()  # what went wrong is to be told, not that it ended badly then
+        raise
+    product.stop()

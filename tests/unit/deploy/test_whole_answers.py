@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from deploy.whole_answers import WholeAnswers
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
-PARTS = st.sampled_from([HEAD, b"{}", b"HTTP/1.1 100 Continue\r\n\r\n", b"", b"data: 1\n\n"])
+LARGE = b"x" * 70_000
+PARTS = st.sampled_from([HEAD, b"{}", LARGE, b"HTTP/1.1 100 Continue\r\n\r\n", b"", b"data: 1\n\n"])
 
 
 class Recording(asyncio.Transport):
@@ -65,6 +66,14 @@ def test_head_and_body_are_one_write(parts: Parts) -> None:
         transport.write(part)
     turn.come()
     assert behind.writes == [HEAD + b"{}"] * 2
+
+
+def test_a_large_body_is_not_copied_for_its_head(parts: Parts) -> None:
+    transport, behind, _ = parts
+    transport.write(HEAD)
+    transport.write(LARGE)
+    assert behind.writes == [HEAD, LARGE]
+    assert behind.writes[1] is LARGE
 
 
 def test_a_head_alone_leaves_with_the_loops_next_turn(parts: Parts) -> None:

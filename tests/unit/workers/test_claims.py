@@ -12,8 +12,11 @@ from ledger.report import CLAIM_VERSION, Claim, encode
 from tests.support.builders import A_TIME, an_id
 from tests.support.claiming import RememberingClaims
 from tests.support.events import a_delivery, an_envelope
-from tests.support.remembering_worker import AT_ONCE
+from tests.support.remembering_worker import AT_ONCE, Worker, price
 from workers.claims import MAX_FETCHED_BYTES, with_claims
+from workers.decoding import RejectCode
+from workers.pipeline import Deps, process
+from workers.receipts import Receipt
 from workers.retrying import RetryPolicy
 
 
@@ -32,7 +35,7 @@ def a_claim(claims: RememberingClaims, offset: int, body: bytes = b"{}", *, size
 
 
 async def test_a_batch_without_claims_stays_as_it_is(claims: RememberingClaims) -> None:
-    batch = [a_delivery(offset=1), a_delivery(offset=2, idempotency_key="blob"), replace(a_delivery(), envelope=None)]
+    batch = [a_delivery(offset=1), a_delivery(b"", offset=2), replace(a_delivery(b""), envelope=None)]
     assert await with_claims(batch, claims, AT_ONCE) is batch
     assert await with_claims([], claims, AT_ONCE) == []
 
@@ -93,6 +96,18 @@ async def test_a_claim_that_is_too_large_alone_is_fetched_all_the_same(claims: R
     assert part[1].claimed == b"{}"
 
 
+async def test_what_a_batch_claims_is_stored_with_the_rest_and_what_is_gone_is_a_dead_letter(
+    claims: RememberingClaims,
+) -> None:
+    worker = Worker()
+    deps = Deps(worker.store, worker.blobs, worker.quarantine, price, retry=AT_ONCE, claims=claims)
+    batch = [a_delivery(offset=1), a_claim(claims, 2, b'{"reqPayload":{"model":"gpt-4o"}}'), a_claim(claims, 3)]
+    del claims.bodies[list(claims.bodies)[-1]]
+    assert await process(deps, batch) == Receipt(stored=2, quarantined=1, resume_at={0: 4})
+    assert {row.model_requested for row in worker.store.visible().values()} == {"gpt-4o", None}
+    assert worker.dead == {3: RejectCode.CLAIM_MISSING}
+
+
 NAME = new_name(an_envelope(project=ProjectId("bank")))
 
 
@@ -109,6 +124,12 @@ NAME = new_name(an_envelope(project=ProjectId("bank")))
 )
 async def test_what_names_no_claim_of_its_own_project_gets_no_body(claims: RememberingClaims, envelope: bytes) -> None:
     claims.bodies[NAME] = b"of another project"
-    batch = [replace(a_delivery(), envelope=envelope)]
+    batch = [replace(a_delivery(b""), envelope=envelope)]
+    assert await with_claims(batch, claims, AT_ONCE) is batch
+    assert claims.fetched == []
+
+
+async def test_a_record_with_a_body_of_its_own_names_no_claim(claims: RememberingClaims) -> None:
+    batch = [replace(a_claim(claims, 1), body=b"{}")]
     assert await with_claims(batch, claims, AT_ONCE) is batch
     assert claims.fetched == []

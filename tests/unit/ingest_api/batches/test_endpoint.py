@@ -150,7 +150,7 @@ async def test_a_fault_of_ours_is_told_without_its_text(tmp_path: Path) -> None:
         (b"[{}", {}, 400, "invalid"),
         (b"[]", {"content_encoding": "gzip"}, 400, "invalid"),
         (b"[]", {"idempotency_key": ""}, 400, "invalid"),
-        (b"[]", {"idempotency_key": "x" * 251}, 400, "invalid"),
+        (b"[]", {"idempotency_key": "x" * 252}, 400, "invalid"),
         (b"[]", {"authorization": "Bearer nobody"}, 401, "unknown_key"),
         (b"[]", {"authorization": ""}, 401, "unknown_key"),
         (b"[" + b"1," * 1000 + b"1]", {}, 413, "too_large"),
@@ -266,6 +266,12 @@ async def test_one_item_can_be_sent_again_under_the_key_that_it_had(service: Ing
     first = await sent(service, lines(an_item(), an_item()), idempotency_key="all")
     again = await sent(service, lines(an_item(idempotency_key="all/1")))
     assert again.json()["results"][0]["id"] == first.json()["results"][1]["id"]
+
+
+async def test_the_longest_key_leaves_room_for_every_index(service: IngestService) -> None:
+    answer = await sent(service, lines(*[an_item()] * 1000), idempotency_key="x" * 251)
+    assert answer.status_code == 200
+    assert len(service.envelope().idempotency_key or "") == 255
 
 
 async def test_without_a_key_every_item_is_an_event_of_its_own(service: IngestService) -> None:

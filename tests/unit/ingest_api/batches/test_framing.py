@@ -21,8 +21,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 def texts(body: bytes, *, as_lines: bool = False) -> list[bytes]:
     """The items as they were sent."""
-    items = FRAMER.items(body, as_lines=as_lines)
-    return [bytes(item.text if item.as_sent is None else item.as_sent) for item in items]
+    return [bytes(item) for item in FRAMER.items(body, as_lines=as_lines)]
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\n\r\n", b"[]", b" [ ] ", b"\xef\xbb\xbf", b"\xef\xbb\xbf[]"])
@@ -94,9 +93,8 @@ def test_blank_lines_are_not_counted() -> None:
 
 
 @pytest.mark.parametrize("body", [ITEM + b"\n" + HALF + b"\n" + ITEM, b"[" + ITEM + b" , " + HALF + b"," + ITEM + b"]"])
-def test_half_a_character_is_readable_and_kept_as_it_was_sent(body: bytes) -> None:
+def test_half_a_character_is_no_hindrance_and_kept_as_it_was_sent(body: bytes) -> None:
     assert texts(body) == [ITEM, HALF, ITEM]
-    assert [item.text for item in FRAMER.items(body, as_lines=False)] == [ITEM, b'{"a":"\\ufffd"}', ITEM]
 
 
 @given(st.lists(VALUES, max_size=5), st.sampled_from([None, 1]))

@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ingest_api.batches.framing import Item
-from ingest_api.batches.judging import ItemJudge, Sound
+from ingest_api.batches.judging import ItemJudge, NotJson, Sound, _told
 from ingest_api.batches.kinds import JUDGES
 from ingest_api.batches.problems import MAX_ISSUES, Issue, Problem
+from ledger.json_text import readable
 from tests.unit.ingest_api.service import a_pezzo_report, as_json
 
 JUDGE = ItemJudge(max_body_bytes=10_000)
@@ -23,7 +25,7 @@ GOOD: dict[str, Any] = {
 
 def verdict(item: Any) -> Sound | Problem:
     """On bytes as they are, on all else as JSON."""
-    return JUDGE.verdict(Item(memoryview(item if isinstance(item, bytes) else as_json(item)), None))
+    return JUDGE.verdict(memoryview(item if isinstance(item, bytes) else as_json(item)))
 
 
 def refused(item: Any) -> Problem:
@@ -102,9 +104,22 @@ def test_a_body_is_as_large_as_one_that_is_sent_alone_and_no_larger() -> None:
 def test_of_a_name_that_is_there_twice_the_last_one_counts() -> None:
     first, last = b'{"model":"a","x":"\\ud83d"}', b'{"model":"b","x":"\\ud83d"}'
     text = b'{"kind":"no","body":%s,"body":%s,"kind":"log.insert"}' % (first, last)
-    found = JUDGE.verdict(Item(memoryview(text.replace(b"\\ud83d", b"\\ufffd")), memoryview(text)))
-    assert isinstance(found, Sound)
-    assert found.body == last
+    assert sound(text).body == last
+
+
+ESCAPES = ["\\ud83d", "\\uDBFF", "\\udc00", "\\uDFFF", "\\u0041", "\\\\", "\\n", "u", "d83d", "a"]
+SOUPS = st.lists(st.sampled_from(ESCAPES), max_size=6).map(lambda parts: "".join(parts).encode())
+
+
+@given(SOUPS, SOUPS)
+def test_whatever_is_read_at_once_has_no_half_of_a_character(name: bytes, value: bytes) -> None:
+    body = b'{"model":"m","%s":"%s"}' % (name, value)
+    item = b'{"kind":"log.insert","body":%s}' % body
+    found = sound(item)
+    assert found.body == body
+    if readable(body) != body:
+        with pytest.raises(NotJson):
+            _told(item)
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,21 @@ async def test_aborting_before_anything_began_answers_too() -> None:
     await queue.inner.abort()
 
 
+async def test_when_the_loop_ends_all_tasks_nobody_waits_for_them_for_ever() -> None:
+    before = asyncio.all_tasks()
+    for begun in (True, False):
+        disk = Disk()
+        queue = a_queue(disk)
+        answer = queue.inner.submit([1], 1)
+        if begun:
+            await disk.started.wait()
+        for task in asyncio.all_tasks() - before:
+            task.cancel()
+        await queue.inner.until_idle()
+        await queue.inner.until_idle()
+        answer.cancel()
+
+
 async def test_an_answer_that_comes_just_before_the_deadline_counts() -> None:
     disk = Disk()
     disk.gate.set()

@@ -12,10 +12,12 @@ import pytest
 
 from ledger.bus import Position, Record, committable
 from ledger.bus.sqlite_errors import sorted_by_remedy
-from ledger.bus.sqlite_log import CHECKPOINT_PAGES, SqliteLog
+from ledger.bus.sqlite_log import CHECKPOINT_BYTES, SqliteLog
+from ledger.bus.sqlite_opening import PAGE_BYTES
 from ledger.errors import BusBroken, BusUnavailable, Misconfigured
 
-FRAME_BYTES = 24 + 4096
+FRAME_BYTES = 24 + PAGE_BYTES
+OLD_FRAME_BYTES = 24 + 4096
 
 
 @pytest.fixture
@@ -133,10 +135,10 @@ def test_an_error_without_a_code_ends_the_process(path: Path) -> None:
 
 async def test_the_wal_is_moved_into_the_file_by_the_writer_and_stays_small(path: Path) -> None:
     async with opened(path) as log:
-        for _ in range(3 * CHECKPOINT_PAGES * 4096 // 1_000_000):
+        for _ in range(3 * CHECKPOINT_BYTES // 1_000_000):
             await published(log, 1, size=1_000_000)
-        assert wal_of(path).stat().st_size < 2 * CHECKPOINT_PAGES * 4096
-        assert path.stat().st_size > CHECKPOINT_PAGES * 4096
+        assert wal_of(path).stat().st_size < 2 * CHECKPOINT_BYTES
+        assert path.stat().st_size > CHECKPOINT_BYTES
     assert not wal_of(path).exists()
 
 
@@ -178,9 +180,31 @@ async def test_damage_in_the_middle_of_the_wal_is_refused_until_somebody_decides
     assert len(await offsets_on(copy)) < 20
 
 
+async def test_a_file_of_an_earlier_page_size_is_kept_as_it_is_and_guarded_alike(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as before:
+        before.execute("PRAGMA page_size = 4096")
+        before.execute("CREATE TABLE made_earlier (at INTEGER)")
+    async with opened(path) as log:
+        positions = await published(log, 20, size=3000)
+        copy = crashed(path)
+    assert (wal_of(copy).stat().st_size - 32) % OLD_FRAME_BYTES == 0
+    whole = wal_of(copy).read_bytes()
+    wal_of(copy).write_bytes(whole[: -OLD_FRAME_BYTES // 2])
+    assert await offsets_on(copy) == [position.offset for position in positions[:-1]]
+    shutil.rmtree(copy.parent)
+    async with opened(path) as log:
+        await published(log, 20, size=3000)
+        copy = crashed(path)
+    content = bytearray(wal_of(copy).read_bytes())
+    content[30] ^= 0xFF  # the header, which says how large the pages are
+    wal_of(copy).write_bytes(content)
+    with pytest.raises(Misconfigured, match="damaged in its middle"):
+        SqliteLog(copy)
+
+
 async def test_a_wal_that_was_begun_anew_over_an_older_one_is_sound(path: Path) -> None:
     async with opened(path) as log:
-        await published(log, 1, size=(CHECKPOINT_PAGES + 1) * 4096)
+        await published(log, 1, size=CHECKPOINT_BYTES + 4096)
         while log._checkpointing is not None:
             await asyncio.wait([log._checkpointing])
         positions = await published(log, 3)
@@ -193,8 +217,8 @@ async def test_a_damaged_file_says_what_to_do(path: Path) -> None:
     async with opened(path) as log:
         await published(log, 300, size=1000)
     with path.open("r+b") as file:
-        for page in range(3, path.stat().st_size // 4096):
-            file.seek(page * 4096)
+        for page in range(3, path.stat().st_size // PAGE_BYTES):
+            file.seek(page * PAGE_BYTES)
             file.write(bytes(100))
     with pytest.raises(
         Misconfigured, match=r"(?s)log\.sqlite.*Copy .* first\..*backup.*\.recover.*move the files away"

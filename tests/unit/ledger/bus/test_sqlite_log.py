@@ -11,6 +11,7 @@ import pytest
 
 from ledger.bus import Position, Record, committable
 from ledger.bus.sqlite_log import MAX_POLL_BYTES, PRUNE_ROWS, Retention, SqliteLog
+from ledger.bus.sqlite_opening import PAGE_BYTES
 from ledger.errors import BusUnavailable, Misconfigured
 
 FORGET_AT_ONCE = Retention(seconds=-1.0, max_rows=0)
@@ -147,8 +148,8 @@ async def test_a_damaged_log_is_refused(path: Path) -> None:
     async with opened(path) as log:
         await publish(log, 2000, bytes(range(256)))
     content = bytearray(path.read_bytes())
-    for page in range(3, len(content) // 4096 - 3):
-        content[page * 4096 : page * 4096 + 100] = bytes(100)
+    for page in range(3, len(content) // PAGE_BYTES - 3):
+        content[page * PAGE_BYTES : page * PAGE_BYTES + 100] = bytes(100)
     path.write_bytes(content)
     with pytest.raises(Misconfigured, match=r"damaged|cannot be opened"):
         SqliteLog(path)

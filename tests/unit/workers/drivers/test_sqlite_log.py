@@ -10,6 +10,7 @@ from ledger.bus import Delivery, Record, committable
 from ledger.bus.memory import MemoryBus
 from ledger.errors import BusUnavailable
 from ledger.settings import BatchSection
+from workers.batching import CHUNKS
 from workers.drivers.sqlite_log import run_log_worker
 from workers.receipts import Receipt
 from workers.vitals import Vitals
@@ -125,18 +126,19 @@ async def test_every_record_is_handed_on_in_order_and_committed(worker: Worker) 
 
 async def test_what_comes_while_a_batch_is_stored_is_read_ahead_but_no_more_than_a_batch() -> None:
     worker = Worker(BatchSection(max_rows=2, max_age_seconds=0.001))
+    most = CHUNKS * worker.batch.max_rows
     worker.handling.gate.clear()
-    await worker.publish(*(b"%d" % number for number in range(20)))
+    await worker.publish(*[b"body"] * (2 * most + 1))
     running = worker.start()
     await worker.handling.called.wait()
-    await worker.bus.until_read(16)
+    await worker.bus.until_read(2 * most)
     for _ in range(20):
         await asyncio.sleep(0)  # time enough to read on
-    assert worker.bus.handed_out == 16
+    assert worker.bus.handed_out == 2 * most
     worker.handling.gate.set()
-    await worker.bus.until(20)
+    await worker.bus.until(2 * most + 1)
     await worker.finish(running)
-    assert [len(chunk) for chunk in worker.handling.chunks] == [8, 8, 4]
+    assert [len(chunk) for chunk in worker.handling.chunks] == [most, most, 1]
 
 
 async def test_a_log_that_fails_while_a_batch_is_stored_stops_the_worker_after_it(worker: Worker) -> None:
