@@ -9,7 +9,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ledger.bus import Delivery, Position
 from ledger.errors import LedgerError
@@ -32,11 +32,23 @@ class TooManyDeadLetters(LedgerError):
     """So many records would be dead-lettered that the fault must be in this program."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    project: str
-    kind: str
+class _Seen(NamedTuple):
+    """What tells whose record it was: read only when it is asked for, as nearly none is dead."""
+
+    key: bytes | None
+    envelope: bytes | None
     dead: bool
+
+    @property
+    def project(self) -> str:
+        """Records without a key count as one project of their own."""
+        return (self.key or b"").partition(b"/")[0].decode(errors="replace")
+
+    @property
+    def kind(self) -> str:
+        """The kind that the envelope names; it is not decoded again for this, and need not be readable."""
+        found = _KIND.search(self.envelope or b"")
+        return found.group(1).decode() if found else ""
 
 
 @dataclass(slots=True)
@@ -78,7 +90,7 @@ class Ceiling:
         self._before = self.accepted, deque(self._seen), runs
         reasons = {item.delivery.read_at: item for item in rejected}
         for at, delivery in enumerate(part, 1):
-            dead = delivery.read_at in reasons
+            dead = bool(reasons) and delivery.read_at in reasons
             if dead and self.accepted > 0:
                 self.accepted -= 1
                 continue
@@ -96,7 +108,7 @@ class Ceiling:
         self.check(part, rejected)
 
     def _count(self, delivery: Delivery, dead: bool) -> _Run:
-        seen = _Seen(_project_of(delivery), _kind_of(delivery), dead)
+        seen = _Seen(delivery.key, delivery.envelope, dead)
         self._seen.append(seen)
         if len(self._seen) > self.window:
             self._seen.popleft()
@@ -141,14 +153,3 @@ def _text(what: str, reasons: dict[Position, Rejected]) -> str:
         " `llmledger dlq list` and the log, then start a version without the fault; or, when these are known to be bad,"
         f" let as many pass with --accept-dead-letters {len(reasons)}."
     )
-
-
-def _project_of(delivery: Delivery) -> str:
-    """Records without a key count as one project of their own."""
-    return (delivery.key or b"").partition(b"/")[0].decode(errors="replace")
-
-
-def _kind_of(delivery: Delivery) -> str:
-    """The kind that the envelope names; it is not decoded again for this, and need not be readable."""
-    found = _KIND.search(delivery.envelope or b"")
-    return found.group(1).decode() if found else ""

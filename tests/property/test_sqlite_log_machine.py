@@ -71,6 +71,15 @@ class SqliteLogMachine(RuleBasedStateMachine):
             assert position.offset > max(self.model, default=0)
             self.model[position.offset] = record
 
+    @rule(records=st.lists(RECORDS, min_size=1, max_size=3), times=st.sampled_from([1, 30]))
+    def append_together(self, records: list[Record], times: int) -> None:
+        """More than go into one statement, too."""
+        outcomes = self._run(self.log.publish_all(records * times))
+        places = [outcome.offset for outcome in outcomes if isinstance(outcome, Position)]
+        assert places == list(range(places[0], places[0] + len(records) * times))
+        assert places[0] > max(self.model, default=0)
+        self.model.update(zip(places, records * times, strict=True))
+
     @precondition(lambda self: self.read_to <= max(self.model, default=0))
     @rule(limit=st.integers(1, 4))
     def poll(self, limit: int) -> None:

@@ -68,6 +68,8 @@ async def test_a_full_disk_is_waited_for_and_goes_on_once_there_is_room(path: Pa
         log._writer.execute(f"PRAGMA max_page_count = {pages}")  # what a full disk is to SQLite
         with pytest.raises(BusUnavailable, match="is full"):
             await published(log, 1, size=100_000)
+        together = await log.publish_all([a_record(), a_record(100_000)])
+        assert [type(outcome) for outcome in together] == [BusUnavailable] * 2  # neither is there
         log._writer.execute(f"PRAGMA max_page_count = {2**30}")
         after = await published(log, 1, size=100_000)
         assert [found.position for found in await log.poll(10)] == before + after

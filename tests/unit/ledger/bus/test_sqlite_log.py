@@ -160,6 +160,8 @@ async def test_a_closed_log_takes_nothing_and_gives_nothing(path: Path) -> None:
         await publish(log, 1)
     with pytest.raises(BusUnavailable, match="Not handed over"):
         await log.publish(Record(b"", b"", b""))
+    outcomes = await log.publish_all([Record(b"", b"", b"")] * 2)
+    assert [str(outcome) for outcome in outcomes] == ["Not handed over, retry."] * 2
     assert await log.poll(10) == []
 
 
