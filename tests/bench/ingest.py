@@ -11,11 +11,12 @@ from ledger.bus import Record
 from ledger.bus.sqlite_log import SqliteLog
 from tests.bench.bodies import anthropic_body, entry_body, pezzo_body, record, report_body
 from tests.bench.figures import Figure, Target
-from tests.bench.ingest_server import CONSTANT_PATH, REPORT_PATH
+from tests.bench.ingest_server import CONSTANT_PATH, ORDINARY_PATH, REPORT_PATH
 from tests.bench.ingest_service import LogFile, Track, in_turns, running_service
 from tests.bench.plan import Plan
 
-_CONSTANT = "the same app, an endpoint that reads the body and answers a constant"
+_CONSTANT = "the same app, an endpoint routed the same way that reads the body and answers a constant"
+_ORDINARY = "the same app, an ordinary endpoint of the framework that reads the body and answers a constant"
 _OTHERS = (
     ("report-anthropic", "/api/v1/report-anthropic", anthropic_body),
     ("Pezzo report", "/api/reporting/v2/request", pezzo_body),
@@ -25,13 +26,14 @@ _OTHERS = (
 
 @dataclass(frozen=True, slots=True)
 class _Aims:
-    rate: Target
+    rate: Target | None
     cpu: Target | None
 
 
 _KAFKA_AIMS = _Aims(Target(at_least=0.75), Target(at_most=1.4))
 _LOG_AIMS = _Aims(Target(at_least=0.70), None)
 _OTHER_AIMS = _Aims(Target(at_least=0.65), None)
+_NO_AIMS = _Aims(None, None)
 
 
 def measured(plan: Plan) -> list[Figure]:
@@ -40,7 +42,7 @@ def measured(plan: Plan) -> list[Figure]:
     figures = _on_a_bus("Kafka", home / "kafka", plan, _KAFKA_AIMS) if plan.kafka else []
     figures += _over_a_log(home, plan)
     if not plan.kafka:
-        figures += _on_a_bus("SQLite log", home / "others", plan, _LOG_AIMS)[1:]
+        figures += _on_a_bus("SQLite log", home / "others", plan, _LOG_AIMS)[2:]
     return figures
 
 
@@ -49,9 +51,11 @@ def _on_a_bus(name: str, folder: Path, plan: Plan, aims: _Aims) -> list[Figure]:
     with running_service(folder, plan.kafka) as service:
         constant = Track(service, CONSTANT_PATH, report_body(plan.body_bytes))
         report = Track(service, REPORT_PATH, report_body(plan.body_bytes))
+        ordinary = Track(service, ORDINARY_PATH, report_body(plan.body_bytes))
         others = [Track(service, path, body(plan.body_bytes)) for _, path, body in _OTHERS]
-        in_turns([report, constant, *others], plan)
+        in_turns([report, constant, ordinary, *others], plan)
     figures = _figures(f"ingest, {name}: report", report, constant, aims)
+    figures += _figures(f"ingest, {name}: report", report, ordinary, _NO_AIMS, _ORDINARY)
     for (kind, _, _), track in zip(_OTHERS, others, strict=True):
         figures += _figures(f"ingest, {name}: {kind}", track, constant, _OTHER_AIMS)
     return figures
@@ -65,8 +69,9 @@ def _over_a_log(home: Path, plan: Plan) -> list[Figure]:
     with running_service(home / "empty") as empty, running_service(home / "filled", log=log) as filled:
         report = Track(empty, REPORT_PATH, report_body(plan.body_bytes))
         constant = Track(empty, CONSTANT_PATH, report_body(plan.body_bytes))
+        ordinary = Track(empty, ORDINARY_PATH, report_body(plan.body_bytes))
         after_many = Track(filled, REPORT_PATH, report_body(plan.body_bytes))
-        in_turns([report, constant, after_many], plan)
+        in_turns([report, constant, ordinary, after_many], plan)
     grown = Figure(
         name=f"{name}, {plan.stored:,} records on the log",
         unit="1/s",
@@ -78,7 +83,8 @@ def _over_a_log(home: Path, plan: Plan) -> list[Figure]:
         cpu_us=after_many.cpu_us,
         limit_cpu_us=report.cpu_us,
     )
-    return [*_figures(name, report, constant, _LOG_AIMS), grown]
+    beside = _figures(name, report, constant, _LOG_AIMS) + _figures(name, report, ordinary, _NO_AIMS, _ORDINARY)
+    return [*beside, grown]
 
 
 async def _begin(file: LogFile) -> None:
@@ -90,12 +96,12 @@ async def _begin(file: LogFile) -> None:
     await log.close()
 
 
-def _figures(name: str, ours: Track, limit: Track, aims: _Aims) -> list[Figure]:
+def _figures(name: str, ours: Track, limit: Track, aims: _Aims, limit_name: str = _CONSTANT) -> list[Figure]:
     rate = Figure(
         name=f"{name}, accepted",
         unit="1/s",
         ours=ours.rate,
-        limit_name=_CONSTANT,
+        limit_name=limit_name,
         limit=limit.rate,
         count=ours.count,
         seconds=ours.seconds,
@@ -109,7 +115,7 @@ def _figures(name: str, ours: Track, limit: Track, aims: _Aims) -> list[Figure]:
         name=f"{name}, CPU per request",
         unit="us",
         ours=ours.cpu_us,
-        limit_name=_CONSTANT,
+        limit_name=limit_name,
         limit=limit.cpu_us,
         count=ours.count,
         target=aims.cpu,

@@ -1,4 +1,4 @@
-"""The ingest service as a process of its own, with two more endpoints: a constant answer, and its CPU time."""
+"""The ingest service as a process of its own, with three more endpoints: two constant answers, and its CPU time."""
 
 import argparse
 import asyncio
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, Response, get, post
 
+from deploy import event_loop
 from deploy.http_server import bind, serve
 from deploy.signals import stop_on_signals
 from ingest_api.answering import Answer, direct
@@ -27,14 +28,21 @@ from ledger.prices.book import current_version
 from ledger.settings import KafkaSection, KeysSection, SqliteLogSection
 from tests.bench.bodies import PROJECT
 
-CONSTANT_PATH, CPU_PATH, REPORT_PATH = "/bench/constant", "/bench/cpu", "/api/v1/report"
+CONSTANT_PATH, ORDINARY_PATH, CPU_PATH = "/bench/constant", "/bench/ordinary", "/bench/cpu"
+REPORT_PATH = "/api/v1/report"
 _ACCEPTED = msgspec.json.encode(ReportAccepted())
 
 
 async def constant(request: Request[Any, Any, Any]) -> Answer[ReportAccepted]:
-    """Read the body and answer as for an accepted report."""
+    """Read the body and answer as for an accepted report, in the way of the product's own endpoints."""
     await request.body()
     return Answer(_ACCEPTED)
+
+
+async def ordinary(request: Request[Any, Any, Any]) -> Response[ReportAccepted]:
+    """The same in the framework's ordinary way."""
+    await request.body()
+    return Response(ReportAccepted())
 
 
 async def cpu() -> dict[str, float]:
@@ -63,6 +71,7 @@ async def run(folder: Path, bus: KafkaSection | SqliteLogSection) -> None:
         price_version=current_version(),
     )
     app.register(direct([CONSTANT_PATH])(constant))  # routed as every endpoint of the product is
+    app.register(post(ORDINARY_PATH, status_code=200)(ordinary))
     app.register(get(CPU_PATH)(cpu))
     listener = bind("127.0.0.1", 0)
     sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}", "key": made[0]}) + "\n")
@@ -88,4 +97,5 @@ if __name__ == "__main__":
     parser.add_argument("--kafka", nargs=2, metavar=("SERVERS", "TOPIC"))
     parser.add_argument("--log", type=Path)
     options = parser.parse_args()
-    asyncio.run(run(options.folder, kafka_section(*options.kafka) if options.kafka else SqliteLogSection(options.log)))
+    bus = kafka_section(*options.kafka) if options.kafka else SqliteLogSection(options.log)
+    event_loop.run(run(options.folder, bus))  # as the product runs

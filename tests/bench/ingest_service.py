@@ -16,7 +16,7 @@ from uuid import uuid4
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.bench.bodies import PROJECT, report_body
-from tests.bench.ingest_server import CONSTANT_PATH, CPU_PATH, REPORT_PATH
+from tests.bench.ingest_server import CONSTANT_PATH, CPU_PATH, ORDINARY_PATH, REPORT_PATH
 from tests.bench.load import Endpoint, steady_load
 from tests.bench.plan import CONNECTIONS, Plan
 
@@ -156,7 +156,7 @@ class Track:
     def _load(self, seconds: float) -> tuple[int, float]:
         endpoint = self.service.endpoint(self.path, self.body, self.content_type)
         outcome = steady_load(endpoint, connections=self.connections, seconds=seconds)
-        if self.path != CONSTANT_PATH:
+        if self.path not in (CONSTANT_PATH, ORDINARY_PATH):
             self.service.accepted += outcome.requests * self.items
             self.service.under_way += self.connections * self.items
         return outcome.requests * self.items, outcome.seconds
