@@ -1,7 +1,7 @@
 """Every record on the wire becomes a delivery, and ours come back as they were."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -51,6 +51,12 @@ def test_without_a_single_envelope_there_is_none_and_nothing_is_lost(
 ) -> None:
     found = delivered(*headers)
     assert (found.envelope, found.headers) == (None, kept)
+
+
+@given(envelope=st.none() | st.binary(), name=st.sampled_from(["llmledger", "other"]))
+def test_a_lone_header_is_read_as_it_is_beside_another(envelope: bytes | None, name: str) -> None:
+    beside = delivered((name, envelope), ("beside", b"it"))
+    assert delivered((name, envelope)) == replace(beside, headers=beside.headers[:-1])
 
 
 @given(key=st.none() | st.binary(), value=st.none() | st.binary(), headers=HEADERS)

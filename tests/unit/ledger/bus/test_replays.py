@@ -1,5 +1,7 @@
 """A replayed dead letter keeps the place of its acceptance; anything else counts where it was read."""
 
+from dataclasses import replace
+
 import pytest
 
 from ledger.bus import Position, committable
@@ -20,6 +22,12 @@ def test_a_replay_has_the_position_of_its_acceptance_and_progress_by_where_it_wa
 def test_what_was_never_replayed_says_so() -> None:
     delivery = delivery_at(PLACE, b"k", b"e", b"b", (OTHER,))
     assert (delivery.replays, delivery.replayed_at, delivery.headers) == (0, None, (OTHER,))
+
+
+def test_without_any_header_it_is_the_same() -> None:
+    assert delivery_at(PLACE, b"k", b"e", b"b", ()) == replace(
+        delivery_at(PLACE, b"k", b"e", b"b", (OTHER,)), headers=()
+    )
 
 
 @pytest.mark.parametrize("value", [b"", b"0", b"-1", b"x", b"10000", b"1.0", b"\xff"])
