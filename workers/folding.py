@@ -15,17 +15,18 @@ import msgspec
 
 from ledger.bus import Position
 from ledger.deletion import Deletion, Scope
-from ledger.ids import ProjectId, created_at_ms_of, is_keyed
+from ledger.ids import ProjectId, is_keyed
 from ledger.patch import EMPTY, KeyEntry, Patch
 from ledger.request_log import RequestLog, RowKey, version_of
 from ledger.store import Identity, RequestLogStore
 from workers.decoding import Accepted, Rejected
 from workers.deriving import Price
+from workers.known import Base, Known
 from workers.media import Blob
 from workers.normalising import Normalised, Update
 from workers.patches import PatchesOfARecord, acceptance, reused
-from workers.tombstones import is_deleted, tombstone
-from workers.updating import apply, blobs_of, merge, needs_bodies, user_in
+from workers.tombstones import tombstone
+from workers.updating import apply, blobs_of, merge
 
 Stored = TypeVar("Stored", KeyEntry, Patch)
 Event = TypeVar("Event", Normalised, Update)
@@ -77,66 +78,10 @@ async def fold(chunk: Chunk, store: RequestLogStore, price: Price) -> Fold:
     stored = by_id(await store.patches(identities))
     effective = _records(chunk.reports, keyed, entries, folded)
     carried = _add_patches(chunk, stored, folded)
-    known = _Known(entries, stored, chunk.until)
+    known = Known(entries, stored, chunk.until)
     _empty_and_note(known, carried, folded)
     await _fold_rows(effective, carried, known, store, price, folded)
     return folded
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    entries: Mapping[Identity, list[KeyEntry]]
-    patches: Mapping[Identity, list[Patch]]
-    until: Position | None
-
-    def is_deleted(self, identity: Identity) -> bool:
-        """Whether the record is gone for good."""
-        return is_deleted(self.patches.get(identity, ()))
-
-    def in_time(self, position: Position) -> bool:
-        """Whether this was accepted early enough to take part."""
-        return self.until is None or acceptance(position) < acceptance(self.until)
-
-    def patches_of(self, identity: Identity) -> list[Patch]:
-        """All that take part, in the order of acceptance."""
-        return [patch for patch in self.patches.get(identity, ()) if self.in_time(patch.position)]
-
-    def user_then(self, row: RequestLog) -> str | None:
-        """Whose the record was at `until` although its row is newer, as its events tell; None where they do not.
-
-        They do not where the first update that names a user came after it, for the create's own is no longer stored.
-        """
-        identity = row.project, row.id
-        entries = self.entries.get(identity)
-        if entries and not self.in_time(entries[0].position):
-            return None  # it was not there
-        then = merge(self.patches_of(identity))
-        if "initiator" in then:
-            return user_in(then)
-        return None if "initiator" in merge(self.patches.get(identity, ())) else row.user_id
-
-    def is_complete(self, identity: Identity) -> bool:
-        """Whether the record's report is all that is known of it: its row is as it was prepared."""
-        return self.until is None and not self.patches.get(identity)
-
-    def needs_bodies(self, identity: Identity) -> bool:
-        """Whether the fold reads or changes the heavy columns of the stored row."""
-        return not self.is_deleted(identity) and needs_bodies(merge(self.patches_of(identity)))
-
-    def grave(self, identity: Identity) -> "_Base | None":
-        """What stands for the row of a deleted record that is not stored, where its place is known."""
-        created_at = self.created_at(identity)
-        if created_at is None or not self.is_deleted(identity):
-            return None
-        project, id_ = identity
-        return _Base(tombstone(RowKey(project, created_at, id_), self.patches[identity]))
-
-    def created_at(self, identity: Identity) -> int | None:
-        """When the record was created, if that can be known without its row."""
-        if not is_keyed(identity[1]):
-            return created_at_ms_of(identity[1])
-        found = self.entries.get(identity)
-        return found[0].created_at if found else None
 
 
 def _in_order(items: Sequence[Event]) -> list[Event]:
@@ -206,7 +151,7 @@ def _add_patches(chunk: Chunk, stored: dict[Identity, list[Patch]], folded: Fold
     return carried
 
 
-def _empty_and_note(known: _Known, carried: Mapping[Identity, list[Update]], folded: Fold) -> None:
+def _empty_and_note(known: Known, carried: Mapping[Identity, list[Update]], folded: Fold) -> None:
     """Of a deleted record's updates nothing is kept but that they were there; what deleted it is noted."""
     for at, patch in enumerate(folded.patches):
         if known.is_deleted((patch.project, patch.id)):
@@ -222,18 +167,10 @@ def _noted(patch: Patch, found: int) -> Deletion:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """What an id's updates are applied to: its stored row, or that of its report in this chunk."""
-
-    row: RequestLog
-    report: Normalised | None = None
-
-
 async def _fold_rows(
     reports: Mapping[Identity, Normalised],
     carried: Mapping[Identity, list[Update]],
-    known: _Known,
+    known: Known,
     store: RequestLogStore,
     price: Price,
     folded: Fold,
@@ -244,9 +181,9 @@ async def _fold_rows(
             folded.rows.append(FoldedRow(report.row, (report.event,)))
             folded.blobs.update({(identity[0], blob.sha256): blob for blob in report.blobs})
         else:
-            bases[identity] = _Base(report.row, report)
+            bases[identity] = Base(report.row, report)
     wanted = [identity for identity in carried if identity not in reports]
-    bases |= {(row.project, row.id): _Base(row) for row in await _stored_rows(wanted, known, store)}
+    bases |= {(row.project, row.id): Base(row) for row in await _stored_rows(wanted, known, store)}
     bases |= {identity: base for identity in wanted if identity not in bases and (base := known.grave(identity))}
     for identity, base in bases.items():
         row = _row_of(identity, base, known, price, folded)
@@ -261,7 +198,7 @@ async def _fold_rows(
         folded.rows.append(FoldedRow(row, carries, patches, undone))
 
 
-def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded: Fold) -> RequestLog | None:
+def _row_of(identity: Identity, base: Base, known: Known, price: Price, folded: Fold) -> RequestLog | None:
     """The row to write, if any; of a deleted record nothing is priced again and no blob is kept."""
     if known.is_deleted(identity):
         patches = known.patches[identity]
@@ -277,7 +214,7 @@ def _row_of(identity: Identity, base: _Base, known: _Known, price: Price, folded
     return _positioned(apply(base.row, merged, price), base.row.position, patches)
 
 
-def _without(patches: Sequence[Patch], base: RequestLog, known: _Known, price: Price) -> RequestLog:
+def _without(patches: Sequence[Patch], base: RequestLog, known: Known, price: Price) -> RequestLog:
     """The stored row once these patches are voided."""
     refused = {patch.position for patch in patches if not patch.deletes}
     left = [
@@ -287,7 +224,7 @@ def _without(patches: Sequence[Patch], base: RequestLog, known: _Known, price: P
     return _positioned(apply(base, merge(left), price), base.position, left)
 
 
-async def _stored_rows(wanted: Sequence[Identity], known: _Known, store: RequestLogStore) -> list[RequestLog]:
+async def _stored_rows(wanted: Sequence[Identity], known: Known, store: RequestLogStore) -> list[RequestLog]:
     """The current rows of ids that are updated without their create in this chunk; heavy columns where needed."""
     rows: list[RequestLog] = []
     for with_bodies in (False, True):

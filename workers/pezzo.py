@@ -1,5 +1,6 @@
 """Pezzo's reports → Facts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -49,7 +50,7 @@ def facts(event: Accepted) -> Facts:
         metadata=merged(known, properties),
         raw_request=raw_request,
         raw_response=raw_response,
-        extra=_extra(fields, request, response),
+        extra=_extra(fields, said, request, response),
         call=call,
         reply=reply_in(raw_response),
     )
@@ -60,10 +61,11 @@ def _values(fields: Fields, key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _extra(fields: Fields, request: Fields, response: Fields) -> Fields:
+def _extra(fields: Fields, said: Mapping[str, Any], request: Fields, response: Fields) -> Fields:
     """Unknown keys of every level, each under its place."""
+    all_known = said and said.keys() <= METADATA_KEYS  # as nearly always: then it need not be cut
     inner = {
-        "metadata": unknown_keys(part_of(fields, "metadata"), METADATA_KEYS),
+        "metadata": {} if all_known else unknown_keys(part_of(fields, "metadata"), METADATA_KEYS),
         "request": unknown_keys(request, REQUEST_KEYS),
         "response": unknown_keys(response, RESPONSE_KEYS),
     }
