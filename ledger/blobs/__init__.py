@@ -45,6 +45,9 @@ class ErasableBlobs(Protocol):
     async def delete_claim(self, name: str) -> None:
         """The same for a claim."""
 
+    async def delete_unfinished(self, before: int) -> int:
+        """Delete what killed processes have left of what they wrote before this (milliseconds). How many went."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredClaim:

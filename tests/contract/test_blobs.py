@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -42,6 +42,7 @@ def s3() -> Iterator[S3Server]:
 @pytest.fixture
 def opening_folder(tmp_path: Path) -> Callable[[], ObstoreBlobs]:
     folder = tmp_path / "a folder with ä" / "blobs"
+    folder.mkdir(parents=True)
     return lambda: ObstoreBlobs(folder.as_uri())
 
 
@@ -181,14 +182,45 @@ async def test_a_deleted_claim_is_gone_and_no_other(blobs: ObstoreBlobs) -> None
     assert [claim.name for claim in await all_claims(blobs)] == [other]
 
 
-async def test_a_bucket_that_is_not_there_is_an_outage_and_no_empty_bucket(s3: S3Server) -> None:
-    blobs = ObstoreBlobs("s3://nobody-made-this/ledger", s3.options)
-    with pytest.raises(Unavailable, match="did not take"):
+@pytest.fixture(params=["folder", "s3"])
+def nowhere(request: pytest.FixtureRequest, s3: S3Server, tmp_path: Path) -> ObstoreBlobs:
+    """A place of blobs that is not there."""
+    if request.param == "s3":
+        return ObstoreBlobs("s3://nobody-made-this/ledger", s3.options)
+    return ObstoreBlobs((tmp_path / "mount" / "blobs").as_uri())
+
+
+async def test_a_place_that_is_not_there_is_an_outage_and_not_empty(nowhere: ObstoreBlobs, tmp_path: Path) -> None:
+    asked: list[Callable[[], Awaitable[object]]] = [
+        lambda: nowhere.put(SHOP, HASH, DATA),
+        lambda: nowhere.put_claim(CLAIM, DATA),
+        lambda: nowhere.get(SHOP, HASH),
+        lambda: nowhere.claim(CLAIM),
+        lambda: nowhere.has_claim(CLAIM),
+        lambda: nowhere.written_at(SHOP, HASH),
+        lambda: nowhere.delete_claim(CLAIM),
+        lambda: all_claims(nowhere),
+        lambda: all_of(nowhere),
+    ]
+    for ask in asked:
+        with pytest.raises(Unavailable, match="blob store"):
+            await ask()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_folder_that_goes_away_is_an_outage_until_it_is_back(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "blobs", tmp_path / "elsewhere"
+    blobs = ObstoreBlobs(folder.as_uri())
+    with pytest.raises(Unavailable, match="blob store"):
         await blobs.put_claim(CLAIM, DATA)
-    with pytest.raises(Unavailable, match="did not give"):
-        await blobs.claim(CLAIM)
-    with pytest.raises(Unavailable, match="did not list"):
-        await all_claims(blobs)
+    folder.mkdir()
+    await blobs.put_claim(CLAIM, DATA)
+    folder.rename(elsewhere)
+    for ask in (blobs.claim, blobs.has_claim, blobs.delete_claim):
+        with pytest.raises(Unavailable, match="is away"):
+            await ask(CLAIM)
+    elsewhere.rename(folder)
+    assert await blobs.claim(CLAIM) == DATA
 
 
 async def test_a_server_that_is_away_is_unavailable(s3: S3Server) -> None:

@@ -178,6 +178,7 @@ def with_tables(dsn: str, settings: str) -> None:
 def place(request: pytest.FixtureRequest, chdb_dsn: str, tmp_path: Path) -> Iterator[Place]:
     with_tables(chdb_dsn, getattr(request, "param", HASTY))
     pool = ClickHousePool(chdb_dsn, threads=1)
+    (tmp_path / "blobs").mkdir()
     yield Place(chdb_dsn, pool, ObstoreBlobs((tmp_path / "blobs").as_uri()))
     pool.close()
 
@@ -499,6 +500,7 @@ async def test_a_server_is_asked_in_the_same_words(clickhouse_dsn: str, tmp_path
     with fresh_database(clickhouse_dsn) as dsn:
         with_tables(dsn, HASTY)
         pool = ClickHousePool(dsn, threads=1)
+        (tmp_path / "blobs").mkdir()
         try:
             place = Place(dsn, pool, ObstoreBlobs((tmp_path / "blobs").as_uri()))
             await place.add(a_row(ANN, "hers"), a_row(BOB, "his"))

@@ -137,6 +137,7 @@ async def section(kafka_broker: BrokerProcess) -> KafkaSection:
 async def started(section: KafkaSection, folder: Path, dsn: str, *, with_blobs: bool) -> AsyncIterator[Ledger]:
     """A ledger whose publisher is running."""
     blobs_url = (folder / "blobs").as_uri()
+    (folder / "blobs").mkdir()
     kafka = KafkaPublisher(section)
     claiming = ClaimingPublisher(kafka, ObstoreBlobs(blobs_url), section.max_record_bytes)
     publisher: Publisher = claiming if with_blobs else kafka

@@ -71,6 +71,7 @@ class Standalone:
 async def standalone(chdb_dsn: str, tmp_path: Path) -> AsyncIterator[Standalone]:
     pool = ClickHousePool(with_schema(chdb_dsn), threads=1)
     log = SqliteLog(tmp_path / "log.sqlite")
+    (tmp_path / "blobs").mkdir()
     yield Standalone(log, pool, (tmp_path / "blobs").as_uri())
     await log.close()
     pool.close()

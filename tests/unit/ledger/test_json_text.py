@@ -1,11 +1,14 @@
 """What is fit to be parsed at every later stage, judged without parsing."""
 
+import base64
 import cProfile
 import json
 import math
 import pstats
 import random
 import re
+import tracemalloc
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid, TooDeep
-from ledger.json_text import MAX_DEPTH, check_json_text, readable
+from ledger.json_text import MAX_DEPTH, _check_without_strings, check_json_text, readable
 
 EDGES = [0, 1, -1, 2**53, 2**63 - 1, -(2**63), 0.5, 1e308, -1e308, 1e-320]
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.sampled_from(EDGES) | st.text()
@@ -147,12 +150,38 @@ def test_json_has_a_fault_exactly_when_a_full_parse_finds_one(text: str) -> None
     assert (fault_of(text.encode()) is not None) == has_fault(text)
 
 
-@pytest.mark.parametrize("rule", ["-" * 40, "|" + "-----|" * 20, "=" * 80, "a1e5 2026-05-04T03:02:01 0.000001"])
-def test_what_often_stands_in_a_text_is_let_through_at_a_glance(rule: str) -> None:
-    body = json.dumps({"a": rule}).encode()
+SOUP = ["0", "1" * 6, "9" * 18, "e", "E", "+", "-", ".", " ", ",", "x", "g", "b", "T", "ä", "✓"]
+
+
+@given(st.lists(st.sampled_from(SOUP)).map("".join))
+def test_what_is_let_through_at_a_glance_is_found_without_fault_by_the_full_check(text: str) -> None:
+    body = f"[{text}]".encode()
+    try:
+        _check_without_strings(body)
+    except Invalid as error:
+        assert fault_of(body) is type(error)
+
+
+def calls(function: Callable[[bytes], object], body: bytes) -> dict[str, int]:
+    """How often each function was called, by its name."""
     profile = cProfile.Profile()
-    profile.runcall(check_json_text, body)
-    called = {name for _, _, name in pstats.Stats(profile).stats}  # type: ignore[attr-defined]
+    profile.runcall(function, body)
+    return {name: counts[1] for (_, _, name), counts in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-" * 40,
+        "|" + "-----|" * 20,
+        "=" * 80,
+        "a1e5 2026-05-04T03:02:01 0.000001",
+        base64.b64encode(random.Random(1).randbytes(1000)).decode(),
+        "2026年05月04日03時02分01秒",
+    ],
+)
+def test_what_often_stands_in_a_text_is_let_through_at_a_glance(rule: str) -> None:
+    called = calls(check_json_text, json.dumps({"a": rule}, ensure_ascii=False).encode())
     assert "check_json_text" in called
     assert "_check_without_strings" not in called
 
@@ -225,6 +254,32 @@ def test_halves_and_wholes_are_told_apart_wherever_a_long_body_is_cut(cut_at: in
     whole, half = filling + rb'\ud83d\ude00"}', filling + rb'\ud83d \ude00"}'
     assert readable(whole) == whole
     assert readable(half) == filling + rb'\ufffd \ufffd"}'
+
+
+@pytest.mark.parametrize("cut_at", range(14))
+def test_after_a_half_all_others_are_told_apart_wherever_a_long_body_is_cut(cut_at: int) -> None:
+    start = rb'{"a":"\ud83d'
+    filling = b"x" * (PIECE - len(start) - cut_at)
+    for end, read in [
+        (rb'\ud83d\ude00"}', rb'\ud83d\ude00"}'),
+        (rb'\ud83d\ud83d\ude00"}', rb'\ufffd\ud83d\ude00"}'),
+        (rb'\\ud83d \\\ude00"}', rb'\\ud83d \\\ufffd"}'),
+    ]:
+        assert readable(start + filling + end) == rb'{"a":"\ufffd' + filling + read
+
+
+def test_no_search_for_halves_goes_over_a_long_body_at_once() -> None:
+    assert calls(readable, rb'{"a":"\ud83d' + b"x" * 8 * PIECE + b'"}')["<method 'finditer' of 're.Pattern' objects>"] > 8
+
+
+def test_a_long_body_is_copied_once_to_be_made_readable() -> None:
+    body = rb'{"a":"\ud83d' + b"x" * 8 * PIECE + b'"}'
+    tracemalloc.start()
+    try:
+        assert readable(body) != body
+        assert tracemalloc.get_traced_memory()[1] < len(body) * 1.5
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
