@@ -7,6 +7,7 @@ handler (arguments, dependencies, a response to be serialised) costs 17 us, a th
 from typing import Any, TypeVar
 
 from litestar import Request, Response, post
+from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -50,8 +51,21 @@ class Direct:
         await answer(scope, receive, send)
 
 
+_DESCRIBING = frozenset(
+    (
+        *("summary", "tags", "security", "deprecated", "operation_class"),
+        *("response_headers", "response_description", "responses"),
+    )
+)
+
+
 def direct(paths: list[str], **described: Any) -> HTTPRouteHandler:
-    """The decorator of an endpoint that takes the request alone and returns an `Answer`."""
+    """The decorator of an endpoint that takes the request alone and returns an `Answer`.
+
+    Raises `TypeError` for an option that does more than describe: `Direct` would pass it by (a guard, a dependency).
+    """
+    if passed_by := described.keys() - _DESCRIBING:
+        raise TypeError(f"An endpoint that is called directly cannot have {', '.join(sorted(passed_by))}.")
     return post(paths, status_code=200, middleware=[Direct], **described)
 
 
@@ -59,6 +73,8 @@ class CrossOrigin:
     """Litestar's own handling of foreign origins, for requests that name one. To pass it costs 3 us, and few do."""
 
     def __init__(self, cors: Any) -> None:
+        if not isinstance(getattr(cors, "config", None), CORSConfig):
+            raise TypeError(f"What handles foreign origins has to be outermost, and is {type(cors).__name__}.")
         self._cors: ASGIApp = cors
         self._without: ASGIApp = cors.app  # the application that it wraps
 

@@ -37,8 +37,7 @@ def create_app(
     """The service as an ASGI app. Its lifespan starts the publisher and closes it."""
     bus_health = BusHealth(settings.unready_after_seconds, time.monotonic)
     intake = Intake(publisher, keys, price_version, clock, bus_health)
-    budget = ByteBudget(settings.max_buffered_bytes)
-    reader = BodyReader(settings, budget)
+    reader = BodyReader(settings, ByteBudget(settings.max_buffered_bytes))
 
     @asynccontextmanager
     async def opened(_: Litestar) -> AsyncIterator[None]:
@@ -55,7 +54,7 @@ def create_app(
             *OpenPipeEndpoints(intake, reader).handlers(),
             *PezzoEndpoints(intake, reader).handlers(),
             *LogEntryEndpoints(intake, reader).handlers(),
-            *BatchEndpoint.of(settings, intake, budget).handlers(),
+            *BatchEndpoint.of(intake, reader).handlers(),
             *health_handlers(bus_health, price_version),
         ],
         lifespan=[opened],

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from io import BytesIO
 from threading import Lock
 from typing import Any, Self, TypeVar
 
@@ -17,7 +18,7 @@ from litestar import Request
 from ingest_api.deadlines import Deadlines
 from ingest_api.errors import SenderGone, TooSlow
 from ingest_api.settings import IngestSettings
-from ledger.errors import TooLarge, Unavailable
+from ledger.errors import Invalid, TooLarge, Unavailable
 from ledger.failpoints import failpoint
 from ledger.inflating import inflate, normal_encoding
 from ledger.json_text import readable
@@ -29,6 +30,8 @@ MAX_RATIO = 100
 
 JUDGED_AT_ONCE = 2
 """Judging takes several times the body's size for a moment; and only one thread at a time gets on."""
+
+_SMALL_BYTES = 256 * 1024  # a plain body of this size needs no turn; a packed one may become a hundred times as large
 
 _LONGEST_LENGTH = 18  # digits; a longer Content-Length is beyond any cap and not worth reading
 
@@ -86,14 +89,21 @@ class Body(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """Who may judge a large body now. Strangers wait only for each other: they hold up nobody who is known."""
+
+    known: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(JUDGED_AT_ONCE))
+    strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+
+@dataclass(frozen=True, slots=True)
 class BodyReader:
     """Reads and checks the bodies of one service."""
 
     settings: IngestSettings
     budget: ByteBudget
+    turns: Turns = field(default_factory=Turns)
     _deadlines: Deadlines = field(default_factory=Deadlines, init=False)
-    _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(JUDGED_AT_ONCE), init=False)
-    _judging_of_strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
 
     def charged(self) -> Charge:
         """A charge on the budget, for a `with`."""
@@ -119,7 +129,7 @@ class BodyReader:
 
     async def judged(self, body: Body, charge: Charge, judge: Callable[[bytes], T], cap: int | None = None) -> T:
         """What `judge` says of the decoded bytes, made readable. See `decoded`, which it is beside that."""
-        return await self.decoded(body, charge, lambda text: judge(readable(text)), cap)
+        return await self.decoded(body, charge, lambda text: _judged(text, judge), cap)
 
     async def decoded(self, body: Body, charge: Charge, work: Callable[[bytes], T], cap: int | None = None) -> T:
         """What `work` makes of the decoded bytes. It runs in a thread unless the body is small and plain.
@@ -134,9 +144,9 @@ class BodyReader:
 
     def _gate(self, body: Body, *, of_a_stranger: bool) -> AbstractAsyncContextManager[object]:
         """Large bodies wait for their turn, and those of strangers only for each other. Small ones need not wait."""
-        if len(body.wire) <= self.settings.thread_above_bytes // 16:
+        if len(body.wire) <= (_SMALL_BYTES if body.encoding is None else _SMALL_BYTES // 16):
             return nullcontext()
-        return self._judging_of_strangers if of_a_stranger else self._judging
+        return self.turns.strangers if of_a_stranger else self.turns.known
 
     async def _collect(self, receive: Callable[[], Awaitable[Any]], charge: Charge, cap: int) -> bytes:
         grace = self.settings.body_grace_seconds
@@ -144,17 +154,29 @@ class BodyReader:
             part, more = _taken(await receive(), charge, cap)
             if not more:
                 return part
-            buffer = bytearray(part)
+            buffer = BytesIO()  # it gives its bytes away without a second copy of them
+            buffer.write(part)
             while more:
                 deadline.put_off(grace + charge.size / self.settings.body_bytes_per_second)
                 part, more = _taken(await receive(), charge, cap)
-                buffer += part
-        return bytes(buffer)
+                buffer.write(part)
+        return buffer.getvalue()
 
 
 def _encoding_of(headers: Mapping[bytes, bytes]) -> str | None:
     named = headers.get(b"content-encoding")
     return None if named is None else normal_encoding(named.decode("latin-1"))
+
+
+def _judged(text: bytes, judge: Callable[[bytes], T]) -> T:
+    try:
+        return judge(text)
+    except Invalid:
+        # Every judge refuses half of a character, so only what is refused is looked through for them.
+        whole = readable(text)
+        if whole == text:
+            raise
+    return judge(whole)
 
 
 def _worked(body: Body, charge: Charge, work: Callable[[bytes], T], cap: int) -> T:
@@ -169,6 +191,8 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
+    finally:
+        del task  # its error names this frame, and this frame would name it: a refused body would stay in memory
 
 
 def _taken(message: Mapping[str, Any], charge: Charge, cap: int) -> tuple[bytes, bool]:

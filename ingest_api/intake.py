@@ -13,7 +13,7 @@ from ingest_api.health import BusHealth
 from ledger import report
 from ledger.bus import Position, Publisher, Record
 from ledger.clock import Clock, to_milliseconds
-from ledger.errors import BusUnavailable, Invalid, LedgerError
+from ledger.errors import BodyNotKept, BusUnavailable, Invalid, LedgerError
 from ledger.failpoints import failpoint
 from ledger.ids import EventId, RecordId, keyed_id, plain_id
 from ledger.instants import created_at
@@ -124,7 +124,7 @@ class Intake:
         if isinstance(outcome, Position):
             self.bus_health.confirmed()
             return Receipt(stamped.record_id, outcome)
-        if isinstance(outcome, BusUnavailable):
+        if isinstance(outcome, BusUnavailable) and not isinstance(outcome, BodyNotKept):
             self.bus_health.refused()
         return outcome
 
@@ -152,6 +152,8 @@ class Intake:
         failpoint("A1")
         try:
             position = await self.publisher.publish(stamped.record)
+        except BodyNotKept:
+            raise  # it says nothing of the bus
         except BusUnavailable:
             self.bus_health.refused()
             raise

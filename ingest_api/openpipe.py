@@ -62,25 +62,26 @@ class OpenPipeEndpoints:
     async def check_cache(self, request: Request[Any, Any, Any]) -> Answer[NoCachedReply]:
         """Say that there is no cached reply. Any known key may ask."""
         with self.reader.charged() as charge:
-            await self._sender(request, charge)
+            await self._sender(request, dict(request.scope["headers"]), charge)
             body = await self.reader.read(request, charge)
             await self.reader.judged(body, charge, judge_check_cache)
         return Answer(_NO_CACHED_REPLY)
 
     async def _accept(self, request: Request[Any, Any, Any], kind: Kind) -> Answer[ReportAccepted]:
+        headers = dict(request.scope["headers"])
         with self.reader.charged() as charge:
-            sender = await self._sender(request, charge)
+            sender = await self._sender(request, headers, charge)
             body = await self.reader.read(request, charge)
             requested_at_ms = await self.reader.judged(body, charge, judge_report)
-            submission = Submission(sender, body, _idempotency_key(request))
+            submission = Submission(sender, body, _idempotency_key(headers))
             if not sender.may(Scope.INGEST):
                 raise MissingScope
             receipt = await self.intake.accept_report(submission, kind, requested_at_ms)
         return Answer(_ACCEPTED, (log_id_header(receipt), position_header(receipt)))
 
-    async def _sender(self, request: Request[Any, Any, Any], charge: Charge) -> Principal:
+    async def _sender(self, request: Request[Any, Any, Any], headers: auth.Headers, charge: Charge) -> Principal:
         try:
-            return auth.openpipe_principal(dict(request.scope["headers"]), self.intake.keys)
+            return auth.openpipe_principal(headers, self.intake.keys)
         except Refused:
             await self._check_syntax_of_a_stranger(request, charge)
             raise
@@ -143,9 +144,9 @@ def _validate(model: type[BaseModel], values: dict[str, Any]) -> None:
         raise InvalidFields(issues_of(error)) from None
 
 
-def _idempotency_key(request: Request[Any, Any, Any]) -> str | None:
+def _idempotency_key(headers: auth.Headers) -> str | None:
     try:
-        return idempotency_key_of(dict(request.scope["headers"]))
+        return idempotency_key_of(headers)
     except BadIdempotencyKey as error:
         raise InvalidFields([custom_issue("Idempotency-Key", str(error))]) from None
 

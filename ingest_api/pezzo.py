@@ -25,7 +25,6 @@ from ingest_api.pezzo_models import CacheEntry, CacheQuestion, PezzoReport, sent
 from ingest_api.slicing import Slicer, check_key_count, check_small, stand_in, stand_ins_of, values_of
 from ledger.dialects import MAX_SMALL_FIELD_BYTES, pezzo, value_of
 from ledger.json_text import check_json_text
-from ledger.keys import Principal
 from ledger.report import Kind
 
 CACHED_FOR = timedelta(days=3)
@@ -55,18 +54,19 @@ class PezzoEndpoints:
 
     async def report(self, request: Request[Any, Any, Any]) -> Answer[PezzoAccepted]:
         """Accept a report. A 2xx means that it survives any crash of ours, not that it can be queried yet."""
-        sender = self._sender(request)
+        headers = dict(request.scope["headers"])
+        sender = auth.pezzo_principal(headers, self.intake.keys)
         with self.reader.charged() as charge:
             body = await self.reader.read(request, charge)
             judged = await self.reader.judged(body, charge, judge_report)
-            submission = Submission(sender, body, idempotency_key_of(dict(request.scope["headers"])))
+            submission = Submission(sender, body, idempotency_key_of(headers))
             receipt = await self.intake.accept_report(submission, Kind.PEZZO_REQUEST, judged.requested_at_ms)
         answer = PezzoAccepted(receipt.record_id, judged.calculated)
         return Answer(msgspec.json.encode(answer), (position_header(receipt),))
 
     async def retrieve(self, request: Request[Any, Any, Any]) -> Answer[PezzoCacheMiss]:
         """Say that there is no cached reply."""
-        self._sender(request)
+        auth.pezzo_principal(dict(request.scope["headers"]), self.intake.keys)
         with self.reader.charged() as charge:
             body = await self.reader.read(request, charge)
             await self.reader.judged(body, charge, judge_retrieve)
@@ -74,15 +74,12 @@ class PezzoEndpoints:
 
     async def save(self, request: Request[Any, Any, Any]) -> Answer[PezzoCacheSaved]:
         """Say what a cache would have said. Nothing is kept."""
-        self._sender(request)
+        auth.pezzo_principal(dict(request.scope["headers"]), self.intake.keys)
         with self.reader.charged() as charge:
             body = await self.reader.read(request, charge)
             digest = await self.reader.judged(body, charge, judge_save)
         expires = (self.intake.clock() + CACHED_FOR).isoformat(timespec="milliseconds")
         return Answer(msgspec.json.encode(PezzoCacheSaved(digest, expires.replace("+00:00", "Z"))))
-
-    def _sender(self, request: Request[Any, Any, Any]) -> Principal:
-        return auth.pezzo_principal(dict(request.scope["headers"]), self.intake.keys)
 
 
 def judge_report(body: bytes) -> JudgedReport:

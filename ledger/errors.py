@@ -69,6 +69,13 @@ class BusUnavailable(Unavailable):
     """Not confirmed, retry."""
 
 
+class BodyNotKept(BusUnavailable):
+    """Not handed over, retry.
+
+    The bus was not asked: its record's body, which is too large for it, was not taken by the blob store.
+    """
+
+
 class BusBroken(LedgerError):
     """The log's file can no longer be trusted: nothing more is written to it, and the process ends."""
 

@@ -123,13 +123,48 @@ def without_key(content: KeyFileContent, key_id: str) -> KeyFileContent:
     return msgspec.structs.replace(content, keys=kept)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read of the file at one time, and the keys that were found good since then."""
+
+    pepper: bytes = b""
+    keys: Mapping[str, StoredKey] = field(default_factory=dict)
+    principals: Mapping[str, Principal] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
+    remembered: dict[bytes, Principal] = field(default_factory=dict)  # by a digest of the key
+
+    def checked(self, text: str) -> Principal | None:
+        """Whose key this is, checked in full."""
+        key_id, secret = _parse(text)
+        stored = self.keys.get(key_id)
+        expected = stored.hash if stored else _NO_HASH
+        matches = hmac.compare_digest(_hash(self.pepper, secret), expected)
+        return self.principals[key_id] if stored and matches else None
+
+    def remember(self, digest: bytes, principal: Principal) -> None:
+        """Find the key of this digest without checking it again."""
+        if len(self.remembered) >= MOST_REMEMBERED:
+            self.remembered.clear()
+        self.remembered[digest] = principal
+
+
+def _known_of(content: KeyFileContent) -> _Known:
+    return _Known(
+        b64decode(content.pepper),
+        {key.id: key for key in content.keys},
+        {key.id: Principal(key.id, ProjectId(key.project), frozenset(key.scopes)) for key in content.keys},
+        {project: b64decode(secret) for project, secret in content.projects.items()},
+    )
+
+
 @dataclass(slots=True)
 class KeyRing:
     """The keys of a file, as services ask for them. Reads the file again when it has changed.
 
     A good key is remembered by a digest until the file is read again: checking one takes 6 us, and a report 50.
     `start_token` is one more key, of all projects, that lives as long as the process and is in no key file: with it
-    the commands on this machine reach the product that runs here.
+    the commands on this machine reach the product that runs here. Threads may share a ring: what was read takes the
+    place of what was known in one step.
     """
 
     path: Path
@@ -137,71 +172,44 @@ class KeyRing:
     start_token: str | None = field(default=None, repr=False)
     _checked_at: float = field(default=-RELOAD_SECONDS, init=False)
     _stamp: tuple[int, int, int] | None = field(default=None, init=False)
-    _pepper: bytes = field(default=b"", init=False)
-    _keys: Mapping[str, StoredKey] = field(default_factory=dict, init=False)
-    _principals: Mapping[str, Principal] = field(default_factory=dict, init=False)
-    _secrets: Mapping[str, bytes] = field(default_factory=dict, init=False)
-    _remembered: dict[bytes, Principal] = field(default_factory=dict, init=False, repr=False)
+    _known: _Known = field(default_factory=_Known, init=False, repr=False)
     _digest_key: bytes = field(default_factory=partial(secrets.token_bytes, 32), init=False, repr=False)
 
     def find(self, text: str) -> Principal | None:
         """Whose key this is; None for a key that is not (or no longer) in the file."""
         if self.start_token and hmac.compare_digest(text.encode(), self.start_token.encode()):
             return _OF_THE_START
-        self._refresh()
+        known = self._refreshed()
         digest = blake2b(text.encode(), key=self._digest_key, digest_size=16).digest()
-        remembered = self._remembered  # taken before the keys are: what is read anew meanwhile begins a new one
-        principal = remembered.get(digest)
+        principal = known.remembered.get(digest)
         if principal is None:  # what is not there is checked in full every time
-            principal = self._checked(text)
+            principal = known.checked(text)
             if principal is not None:
-                _remember(remembered, digest, principal)
+                known.remember(digest, principal)
         return principal
-
-    def _checked(self, text: str) -> Principal | None:
-        key_id, secret = _parse(text)
-        stored = self._keys.get(key_id)
-        expected = stored.hash if stored else _NO_HASH
-        matches = hmac.compare_digest(_hash(self._pepper, secret), expected)
-        return self._principals[key_id] if stored and matches else None
 
     def knows_project(self, project: str) -> bool:
         """Whether the file names this project."""
-        self._refresh()
-        return project in self._secrets
+        return project in self._refreshed().secrets
 
     def id_secret(self, project: ProjectId) -> bytes:
         """The secret that the project's ids are made and checked with."""
-        self._refresh()
-        return self._secrets[project]
+        return self._refreshed().secrets[project]
 
-    def _refresh(self) -> None:
+    def _refreshed(self) -> _Known:
         now = self.now()
         if now - self._checked_at < RELOAD_SECONDS:
-            return
+            return self._known
         if self._stamp is not None:  # what was read before counts until the next look, whatever this one finds
             self._checked_at = now
         stamp = _stamp_of(self.path)
-        if stamp == self._stamp:
-            return
-        content = read_content(self.path)
-        self._pepper = b64decode(content.pepper)
-        self._keys = {key.id: key for key in content.keys}
-        self._principals = {
-            key.id: Principal(key.id, ProjectId(key.project), frozenset(key.scopes)) for key in content.keys
-        }
-        self._secrets = {project: b64decode(secret) for project, secret in content.projects.items()}
-        self._remembered = {}
-        self._stamp, self._checked_at = stamp, now
+        if stamp != self._stamp:
+            self._known = _known_of(read_content(self.path))
+            self._stamp, self._checked_at = stamp, now
+        return self._known
 
 
 _OF_THE_START = Principal("this-start", ALL_PROJECTS, frozenset({Scope.QUERY, Scope.ADMIN}))
-
-
-def _remember(remembered: dict[bytes, Principal], digest: bytes, principal: Principal) -> None:
-    if len(remembered) >= MOST_REMEMBERED:
-        remembered.clear()
-    remembered[digest] = principal
 
 
 def new_start_token() -> str:

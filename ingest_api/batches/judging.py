@@ -14,6 +14,9 @@ from ingest_api.intake import idempotency_key
 from ledger.errors import Invalid, LedgerError, TooLarge
 from ledger.json_text import readable
 
+FRAME_BYTES = 4096
+"""So much may be in an item beside its body: its kind, its key and the blanks between them."""
+
 
 class Sound(msgspec.Struct, frozen=True):
     """An item that can be accepted."""
@@ -55,6 +58,7 @@ class ItemJudge:
             return problem_of(status_of(error), error)
 
     def _judged(self, item: memoryview) -> Sound:
+        _check_size(item.nbytes, "item", self.max_body_bytes + FRAME_BYTES)
         text = None
         try:
             told = _told(item)
@@ -69,9 +73,8 @@ class ItemJudge:
         if judge is None:
             raise BadItem(f"There is no kind {told.kind[:40]!r}. Use one of: {', '.join(JUDGES)}.")
         key = None if told.idempotency_key is None else idempotency_key(told.idempotency_key)
+        _check_size(memoryview(told.body).nbytes, "body", self.max_body_bytes)
         body = bytes(told.body)
-        if len(body) > self.max_body_bytes:
-            raise TooLarge(f"The body is larger than {self.max_body_bytes} bytes.")
         return Sound(judge(body), body if text is None else _as_sent(item, text, body), key)
 
 
@@ -82,6 +85,12 @@ def _told(item: memoryview | bytes) -> _Told:
         raise BadItem(f"An item must be a JSON object with `kind` and `body`: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotJson(f"The item is not JSON: {error}.") from None
+
+
+def _check_size(size: int, name: str, most: int) -> None:
+    """To be asked before anything is copied."""
+    if size > most:
+        raise TooLarge(f"The {name} is larger than {most} bytes.")
 
 
 def _as_sent(item: memoryview, text: bytes, body: bytes) -> bytes:

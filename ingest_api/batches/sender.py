@@ -10,11 +10,14 @@ _HEADERS = (b"authorization", b"x-api-key", b"x-pezzo-api-key")
 
 
 def batch_sender(headers: Mapping[bytes, bytes], keys: KeyRing) -> Principal:
-    """Whose key the first of the headers with one has. Raises `MissingKey`, `UnknownKey` or `MayNotWrite`."""
-    text = next(filter(None, (_key_in(headers.get(name, b"")) for name in _HEADERS)), None)
-    if text is None:
+    """Whose key the first of the headers with a known one has; a proxy may have its own words in `Authorization`.
+
+    Raises `MissingKey`, `UnknownKey` or `MayNotWrite`.
+    """
+    texts = [text for text in (_key_in(headers.get(name, b"")) for name in _HEADERS) if text]
+    if not texts:
         raise MissingKey
-    principal = keys.find(text)
+    principal = next(filter(None, map(keys.find, texts)), None)
     if principal is None:
         raise UnknownKey
     if not principal.may(Scope.INGEST):

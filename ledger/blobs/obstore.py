@@ -168,8 +168,8 @@ class ObstoreBlobs:
             try:
                 self._opened = LocalStore(self._folder) if self._folder else from_url(self._url, **self._options)
             except BaseError as error:
-                why = str(error).partition("\n")[0]
-                raise Unavailable(f"The blob store cannot be opened: {why}") from error
+                why = f"{self._folder} is no folder" if self._folder else str(error).partition("\n")[0]
+                raise Unavailable(f"The blob store cannot be opened: {why}.") from error
         return self._opened
 
     async def _be_there(self) -> None:

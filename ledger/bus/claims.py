@@ -6,7 +6,6 @@ A claim that no record names is harmless; it goes with its age, or at once where
 """
 
 import asyncio
-import logging
 import os
 import re
 from collections.abc import Sequence
@@ -16,24 +15,19 @@ from msgspec.structs import replace as with_changes
 
 from ledger.blobs import Claims
 from ledger.bus import Position, Publisher, Record
+from ledger.bus.claim_keeping import Keeper, Turn
 from ledger.clock import from_milliseconds
-from ledger.counted_log import CountedLog
-from ledger.errors import BusUnavailable, Invalid, LedgerError, TooLargeForBus, Unavailable
+from ledger.errors import BusUnavailable, Invalid, LedgerError, TooLargeForBus
 from ledger.failpoints import failpoint
 from ledger.ids import ProjectId
 from ledger.report import CLAIM_VERSION, Claim, Envelope, decode, encode
 
-PUT_AT_ONCE = 4
-"""So many bodies may be on their way to the blob store; the memory of each is held until it is there or refused."""
-
 _BATCH_BYTES = 61 + 21  # a batch's head, and the most that a record in it takes beside its contents
-_HEADER_BYTES = 16  # two lengths, and the envelope's name
+_HEADER_BYTES = 32  # its lengths and its name, with room: what is taken for small here must not be too large there
 
 _UNREADABLE = "The record is larger than the bus takes, and its envelope cannot be read."
 
 _NAME = re.compile(r"claims/([0-9a-f]*)/\d{4}-\d\d-\d\d/[0-9a-f-]{36}-[0-9a-f]{16}", re.ASCII)
-
-log = logging.getLogger(__name__)
 
 
 class ClaimingPublisher:
@@ -43,12 +37,8 @@ class ClaimingPublisher:
         self, publisher: Publisher, claims: Claims, above_bytes: int, *, deadline_seconds: float = 15.0
     ) -> None:
         self._publisher = publisher
-        self._claims = claims
         self._above_bytes = above_bytes
-        self._deadline_seconds = deadline_seconds  # for a body to be in the blob store
-        self._places = asyncio.Semaphore(PUT_AT_ONCE)
-        self._putting: set[asyncio.Task[None]] = set()
-        self._failures = CountedLog(log)
+        self._keeper = Keeper(claims, deadline_seconds=deadline_seconds)
 
     async def start(self) -> None:
         """Begin connecting."""
@@ -61,21 +51,22 @@ class ClaimingPublisher:
         """
         if most_bytes(record) <= self._above_bytes:
             return await self._publisher.publish(record)
-        fitting = await self._claimed(record)
+        fitting = await self._claimed(record, self._keeper.turn())
         try:
             return await self._publisher.publish(fitting.record)
         except LedgerError as error:
-            await self._take_back(fitting, error)
+            self._take_back(fitting, error)
             raise
 
     async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
         """The same for each of them, in their order; raises for none of them."""
         if all(most_bytes(record) <= self._above_bytes for record in records):
             return await self._publisher.publish_all(records)
-        fitting = await asyncio.gather(*map(self._fitting, records))
+        fitting = self._in_order(records, await self._all_fitting(records))
         handed_over = [each for each in fitting if isinstance(each, _Fitting)]
         outcomes = await self._publisher.publish_all([each.record for each in handed_over])
-        await asyncio.gather(*map(self._take_back, handed_over, outcomes))
+        for each, outcome in zip(handed_over, outcomes, strict=True):
+            self._take_back(each, outcome)
         told = iter(outcomes)
         return [next(told) if isinstance(each, _Fitting) else each for each in fitting]
 
@@ -85,17 +76,41 @@ class ClaimingPublisher:
 
     async def close(self) -> None:
         """Wait for what is under way, then let go of the bus."""
-        if self._putting:
-            await asyncio.wait(self._putting, timeout=self._deadline_seconds)
+        await self._keeper.close()
         await self._publisher.close()
 
-    async def _fitting(self, record: Record) -> "_Fitting | LedgerError":
+    async def _all_fitting(self, records: Sequence[Record]) -> list["_Fitting | LedgerError"]:
+        turn = self._keeper.turn()
         try:
-            return _Fitting(record) if most_bytes(record) <= self._above_bytes else await self._claimed(record)
+            return await asyncio.gather(*(self._fitting(record, turn) for record in records))
+        except asyncio.CancelledError:  # the sender went away, and no record is on the bus
+            for name in turn.kept:
+                self._keeper.forget(name)
+            raise
+
+    async def _fitting(self, record: Record, turn: Turn) -> "_Fitting | LedgerError":
+        try:
+            return _Fitting(record) if most_bytes(record) <= self._above_bytes else await self._claimed(record, turn)
         except LedgerError as error:
             return error
 
-    async def _claimed(self, record: Record) -> "_Fitting":
+    def _in_order(
+        self, records: Sequence[Record], fitting: Sequence["_Fitting | LedgerError"]
+    ) -> list["_Fitting | LedgerError"]:
+        """Of a key, nothing goes on the bus after a record that is to be sent again: that would come behind it."""
+        refused: dict[bytes, BusUnavailable] = {}
+        ordered: list[_Fitting | LedgerError] = []
+        for record, each in zip(records, fitting, strict=True):
+            error = refused.get(record.key)
+            if isinstance(each, _Fitting) and error:
+                self._take_back(each, error)
+                each = error
+            elif isinstance(each, BusUnavailable):
+                refused[record.key] = each
+            ordered.append(each)
+        return ordered
+
+    async def _claimed(self, record: Record, turn: Turn) -> "_Fitting":
         """The record without its body, which is durable by now under the name that the envelope says."""
         try:
             envelope = decode(record.envelope)
@@ -104,41 +119,18 @@ class ClaimingPublisher:
             raise TooLargeForBus(_UNREADABLE) from error
         if not is_name_of(claim.name, envelope.project):
             raise TooLargeForBus(_UNREADABLE)  # an old dead letter: `ingest_api` writes no such ids
-        await self._kept(claim.name, record.body)
+        await self._keeper.keep(claim.name, record.body, turn)
         failpoint("A1.claim")
         named = with_changes(envelope, version=max(envelope.version, CLAIM_VERSION), blob=claim)
         return _Fitting(replace(record, envelope=encode(named), body=b""), claim.name)
 
-    async def _take_back(self, fitting: "_Fitting", outcome: Position | LedgerError) -> None:
+    def _take_back(self, fitting: "_Fitting", outcome: Position | LedgerError) -> None:
         """Delete the claim of a record that is surely not on the bus: each retry brings the body once more.
 
         Where it may be there, the claim stays.
         """
-        if fitting.claim is None or isinstance(outcome, Position) or not _is_surely_not_there(outcome):
-            return
-        try:
-            await self._claims.delete_claim(fitting.claim)
-        except Unavailable as error:
-            self._failures.warning("A claim that no record names stays until it is old.", {"error": str(error)})
-
-    async def _kept(self, name: str, body: bytes) -> None:
-        """Return once the body is in the blob store. A put that takes too long keeps its place until its end."""
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                await self._places.acquire()
-                putting = asyncio.create_task(self._claims.put_claim(name, body))
-                self._putting.add(putting)
-                putting.add_done_callback(self._ended)
-                await asyncio.shield(putting)
-        except (TimeoutError, Unavailable) as error:
-            self._failures.warning("A large body was not taken by the blob store.", {"error": str(error) or "too slow"})
-            raise BusUnavailable("Not handed over, retry.") from error
-
-    def _ended(self, putting: asyncio.Task[None]) -> None:
-        self._places.release()
-        self._putting.discard(putting)
-        if not putting.cancelled():
-            putting.exception()  # whoever waited has it; nobody may have
+        if fitting.claim and isinstance(outcome, LedgerError) and _is_surely_not_there(outcome):
+            self._keeper.forget(fitting.claim)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any
 
 from ledger.bus import Position, Record
@@ -28,7 +28,7 @@ from ledger.settings import MAX_MESSAGE_BYTES, KafkaSection
 
 _RETRY_SECONDS = 0.5
 _COMPLAIN_SECONDS = 10.0
-_NO_BLOB_STORE = "LLMLEDGER_BLOBS__URL is not set"  # else it would have come without its body, see `claims`
+_BESIDE = "Where LLMLEDGER_BLOBS__URL is set, large bodies of reports go beside it."
 _GRACE_SECONDS = 1.0  # for what other lanes have in flight when one lane's failure ends the session
 _MAX_HELD_BYTES = 8 * MAX_MESSAGE_BYTES
 
@@ -102,11 +102,12 @@ class KafkaPublisher:
     async def publish_all(self, records: Sequence[Record]) -> list[Position | LedgerError]:
         """Return once each record's fate is known; raises for none of them. One future per partition."""
         outcomes: dict[int, Position | BaseException] = {}
-        shares = self._shares_of(records, outcomes)
-        answers = (self._submit(share.partition, share.records, share.size) for share in shares)
-        for share, answer in zip(shares, await asyncio.gather(*answers, return_exceptions=True), strict=True):
+        parts = self._shares_of(records, outcomes)
+        answers = [self._submit_share(*part) if len(part) == 1 else self._submit_in_turn(part) for part in parts]
+        for part, answer in zip(parts, await asyncio.gather(*answers, return_exceptions=True), strict=True):
             found = repeat(answer) if isinstance(answer, BaseException) else answer
-            outcomes.update(zip(share.places, found, strict=False))
+            places = chain.from_iterable(share.places for share in part)
+            outcomes.update(zip(places, found, strict=False))
         return [_told(outcomes[at]) for at in range(len(records))]
 
     async def broadcast(self, record: Record) -> list[Position]:
@@ -131,6 +132,26 @@ class KafkaPublisher:
             await session.close(self._section.deadline_seconds)
         self._sessions.clear()
 
+    async def _submit_in_turn(self, part: Sequence[_Share]) -> list[Position | Exception]:
+        """One batch after the other. What stood behind one that failed would come before the retry of that."""
+        begin_by = asyncio.get_running_loop().time() + self._section.deadline_seconds
+        told: list[Position | Exception] = []
+        refused = False
+        for share in part:
+            answer: Sequence[Position | Exception]
+            try:
+                if refused or asyncio.get_running_loop().time() > begin_by:
+                    raise BusUnavailable(NOT_HANDED_OVER)
+                answer = await self._submit_share(share)
+            except LedgerError as error:
+                answer = [error] * len(share.records)
+            told.extend(answer)
+            refused = refused or any(isinstance(outcome, BusUnavailable) for outcome in answer)
+        return told
+
+    def _submit_share(self, share: _Share) -> asyncio.Future[Sequence[Position | Exception]]:
+        return self._submit(share.partition, share.records, share.size)
+
     def _submit(
         self, partition: int, records: Sequence[Record], size: int
     ) -> asyncio.Future[Sequence[Position | Exception]]:
@@ -150,13 +171,14 @@ class KafkaPublisher:
         size = wire_size(record)
         limit = self._section.max_record_bytes
         if size > limit:
-            raise TooLargeForBus(f"This takes {size} bytes on the bus, which takes {limit} where {_NO_BLOB_STORE}.")
+            raise TooLargeForBus(f"This takes {size} bytes on the bus, which takes {limit}. {_BESIDE}")
         return size
 
-    def _shares_of(self, records: Sequence[Record], outcomes: dict[int, Position | BaseException]) -> list[_Share]:
-        """The records by partition, no share larger than a batch unless a record is. What is too large is told."""
-        shares: list[_Share] = []
-        growing: dict[int, _Share] = {}
+    def _shares_of(
+        self, records: Sequence[Record], outcomes: dict[int, Position | BaseException]
+    ) -> list[list[_Share]]:
+        """For each partition its shares, none larger than a batch unless a record is. What is too large is told."""
+        parts: dict[int, list[_Share]] = {}
         for place, record in enumerate(records):
             try:
                 size = self._size_of(record)
@@ -164,14 +186,14 @@ class KafkaPublisher:
                 outcomes[place] = error
                 continue
             partition = self._partition_of(record)
-            share = growing.get(partition)
-            if share is None or share.size + size > self._plan.batch_bytes:
-                share = growing[partition] = _Share(partition)
-                shares.append(share)
+            part = parts.setdefault(partition, [])
+            if not part or part[-1].size + size > self._plan.batch_bytes:
+                part.append(_Share(partition))
+            share = part[-1]
             share.places.append(place)
             share.records.append(record)
             share.size += size
-        return shares
+        return list(parts.values())
 
     async def _supervise(self) -> None:
         while True:

@@ -33,12 +33,12 @@ class FastBatch(BatchBuilder):  # type: ignore[misc]
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_bytes, 0)  # uncompressed
-        self._compressed: bytearray | None = None
+        self._buffer: bytearray | None
 
     def _build(self) -> bytearray:
-        if self._compressed is None:  # a batch that is sent again is built once
-            self._compressed = compressed(super()._build())
-        return self._compressed
+        if self._buffer is None:  # a batch that is sent again is built once
+            self._buffer = compressed(super()._build())  # in place of what the library has just left there
+        return self._buffer
 
 
 class FastProducer(AIOKafkaProducer):  # type: ignore[misc]

@@ -25,7 +25,7 @@ from typing import NoReturn, TypeVar
 import msgspec
 
 from ledger.bus import Delivery, Position, Record
-from ledger.bus.group_commit import NOT_HANDED_OVER, GroupCommit, Held
+from ledger.bus.group_commit import NOT_HANDED_OVER, GroupCommit
 from ledger.bus.replays import delivery_at
 from ledger.bus.sqlite_errors import sorted_by_remedy
 from ledger.bus.sqlite_opening import lock, open_reader, open_writer, page_bytes, resume_at
@@ -35,7 +35,7 @@ from ledger.failpoints import failpoint
 T = TypeVar("T")
 
 GENERATION = 1
-MAX_COMMIT_BYTES = 64 * 1024 * 1024
+MAX_COMMIT_BYTES = 64 * 1024 * 1024  # of bodies, which are all that can be large
 MAX_POLL_BYTES = 64 * 1024 * 1024
 CHECKPOINT_BYTES = 16 * 1024 * 1024  # about how much of the WAL makes a checkpoint due
 PRUNE_ROWS = 2000
@@ -80,7 +80,6 @@ class SqliteLog:
             self._append_in_thread,
             max_bytes=MAX_COMMIT_BYTES,
             deadline=deadline_seconds,
-            held=Held(),
         )
 
     async def start(self) -> None:

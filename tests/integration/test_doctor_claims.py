@@ -62,6 +62,25 @@ async def test_a_body_that_a_dead_letter_names_and_that_is_gone_is_a_problem(
     assert finding.seen == f"1 bodies that dead letters name are gone, such as {gone}."
 
 
+async def test_a_dead_letter_that_was_replayed_needs_its_body_no_more(
+    pool: ClickHousePool, blobs: ObstoreBlobs
+) -> None:
+    await died(pool, 2)
+    row = [1, 0, 2, 0, NOW, 1, 0, 3]
+    await pool.run(lambda client: client.insert("dead_letter_replays", [row]))
+    (finding,) = await claim_findings(pool, blobs)
+    assert finding.level is Level.OK
+
+
+async def test_a_place_that_is_not_there_is_told_from_bodies_that_are_gone(
+    pool: ClickHousePool, tmp_path: Path
+) -> None:
+    await died(pool, 2)
+    (finding,) = await claim_findings(pool, ObstoreBlobs((tmp_path / "not mounted").as_uri()))
+    assert finding.level is Level.PROBLEM
+    assert "is no folder" in finding.seen
+
+
 class Away:
     """A blob store that does not answer."""
 

@@ -52,6 +52,7 @@ THE_EVENT = EventId(an_id(A_TIME + 50, 99))
 DELETED_AT = Position(1, 0, 100)
 ANN, BOB = an_id(A_TIME, 1), an_id(A_TIME, 2)
 AT_ONCE = ErasingPlan(quiet_seconds=0)
+_ERASURES = "SELECT erased_at, dead_letters FROM request_erasures FINAL"
 HASTY = "old_parts_lifetime = 0, cleanup_delay_period = 0, cleanup_delay_period_random_add = 0, " + (
     "max_cleanup_delay_period = 1"
 )
@@ -324,6 +325,40 @@ async def test_a_dead_letter_whose_body_is_a_claim_may_be_the_users_so_it_is_kep
     (state,) = await place.eraser().sweep()
     assert (state.dead_letters, state.unread_dead_letters) == (0, 1)
     assert await place.blobs.claim(name) is not None
+
+
+async def test_while_the_blob_store_is_away_everything_else_is_erased_and_those_letters_wait(
+    place: Place, tmp_path: Path
+) -> None:
+    name, text = await a_claimed_dead_letter(place, ANN, 60), a_text()
+    await place.add_dead_letter(61, text.encode(), project=SHOP, record_id=ANN)
+    await place.add(a_row(ANN, text))
+    await place.delete(ANN)
+    (tmp_path / "blobs").rename(tmp_path / "away")
+    for _ in range(3):
+        assert await place.eraser().sweep() == []
+    assert await place.value("SELECT groupArray(offset) FROM dead_letters") == [60]
+    assert await place.value("SELECT count() FROM request_bodies WHERE is_deleted = 0") == 0
+    (noted,) = (await place.pool.run(lambda client: client.query(_ERASURES))).result_rows
+    assert noted == (None, 1)
+    (tmp_path / "away").rename(tmp_path / "blobs")
+    state = await place.sweep_until_erased()
+    assert (state.dead_letters, await place.blobs.claim(name)) == (2, None)
+    assert place.files_with(text) == []
+
+
+@pytest.mark.parametrize("name", ["media/73686f70/" + "a" * 64, "claims/62616e6b/2026-03-14/x", "notes.txt", "../x"])
+async def test_what_a_dead_letter_names_that_is_no_claim_of_its_project_stays(place: Place, name: str) -> None:
+    bystander = new_name(an_envelope(project=BANK, record_id=ANN))
+    await place.blobs.put_claim(bystander, b"of another project")
+    await place.blobs.put(SHOP, "a" * 64, b"a picture")
+    for offset, named in ((60, name), (61, bystander)):
+        await place.add_dead_letter(offset, b"", project=SHOP, record_id=ANN, version=3, blob=Claim(named, 1))
+    await place.delete(ANN, scope=Scope.ID, what=ANN)
+    (state,) = await place.eraser().sweep()
+    assert state.dead_letters == 2
+    assert await place.blobs.claim(bystander) is not None
+    assert await place.blobs.get(SHOP, "a" * 64) is not None
 
 
 async def test_dead_letters_of_others_stay(place: Place) -> None:

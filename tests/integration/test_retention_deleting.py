@@ -5,6 +5,7 @@ Rows of three ages in two projects: `shop` says for how long, `bank` does not.
 
 import asyncio
 import logging
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -330,6 +331,21 @@ async def test_what_comes_back_goes_with_the_next_run(place: Place) -> None:
     assert (await place.stored(SHOP))["request_logs"] == [2, 2, 15]
     await place.retainer().run()
     assert await place.stored(SHOP) == OF_SHOP_FOR_TEN_DAYS
+
+
+async def test_a_run_takes_what_a_killed_process_has_left_of_a_blob(place: Place, tmp_path: Path) -> None:
+    old, young = (tmp_path / "media" / "73686f70" / f"{name}#1" for name in ("old", "young"))
+    old.parent.mkdir(parents=True, exist_ok=True)
+    for file, age in ((old, 25 * 3600), (young, 23 * 3600)):
+        file.write_bytes(b"the beg")
+        os.utime(file, (NOW.timestamp() - age,) * 2)
+    await place.retainer().run()
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+async def test_a_blob_store_that_is_away_fails_no_run_that_owes_it_nothing(place: Place, tmp_path: Path) -> None:
+    away = Retainer(place.pool, ObstoreBlobs((tmp_path / "away").as_uri()), place.clock, plan=AT_ONCE, pause=at_once)
+    assert (await away.run()).finished_at is not None
 
 
 async def test_that_a_record_was_deleted_is_never_forgotten(place: Place) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from ledger.blobs import SweepableClaims
 from ledger.bus.claims import new_name
-from ledger.clock import to_milliseconds
+from ledger.clock import system_clock, to_milliseconds
 from ledger.errors import BusUnavailable, Unavailable
+from ledger.ids import ProjectId
 from ledger.report import CLAIM_VERSION, Claim
 from ledger.retention import DAY_MS
 from ledger.store.clickhouse import ClickHousePool
@@ -42,20 +43,25 @@ class Bench:
         self.claims.written_at[name] = to_milliseconds(NOW - timedelta(days=days))
         return name
 
-    async def died(self, number: int, name: str, *, envelope: bytes | None = None) -> None:
+    async def replayed(self, number: int, *, days: float, replays: int = 0) -> None:
+        """That death was answered by a replay so many days ago."""
+        row = [1, 0, number, replays, NOW - timedelta(days=days), 1, 0, 1000 + number]
+        await self.pool.run(lambda client: client.insert("dead_letter_replays", [row]))
+
+    async def died(self, number: int, name: str, *, envelope: bytes | None = None, replays: int = 0) -> None:
         """A dead letter that names the claim, unless it has another envelope."""
         delivery = a_delivery(b"", number, record_id=an_id(A_TIME, number), version=CLAIM_VERSION, blob=Claim(name, 4))
-        delivery = replace(delivery, envelope=envelope or delivery.envelope)
+        delivery = replace(delivery, envelope=envelope or delivery.envelope, replays=replays)
         dead = Rejected(delivery, RejectCode.CLAIM_MISSING, "gone")
         await TableQuarantine(self.pool, lambda: NOW, "llmledger 1.0").put([dead])
 
-    def sweeper(self) -> Sweeper:
+    def sweeper(self, now: datetime = NOW) -> Sweeper:
         async def kept_ms() -> int | None:
             if isinstance(self.kept, BusUnavailable):
                 raise self.kept
             return self.kept
 
-        return Sweeper(self.pool, self.claims, lambda: NOW, kept_ms, AT_ONCE)
+        return Sweeper(self.pool, self.claims, lambda: now, kept_ms, AT_ONCE)
 
 
 @pytest.fixture
@@ -84,6 +90,36 @@ async def test_a_claim_that_a_dead_letter_names_stays_however_old_it_is(bench: B
     await bench.died(3, other, envelope=b'{"blob"')
     await bench.sweeper().sweep()
     assert list(bench.claims.bodies) == [needed]
+
+
+async def test_a_claim_whose_dead_letter_was_replayed_goes_once_the_replay_is_read_for_sure(bench: Bench) -> None:
+    lately, long_ago, again = (bench.put(number, days=1000) for number in (1, 2, 3))
+    for number, name in ((1, lately), (2, long_ago), (3, again)):
+        await bench.died(number, name)
+    await bench.replayed(1, days=8.99)
+    await bench.replayed(2, days=9.01)
+    await bench.replayed(3, days=500)
+    await bench.died(3, again, replays=1)
+    await bench.sweeper().sweep()
+    assert set(bench.claims.bodies) == {lately, again}
+
+
+async def test_a_clock_of_ours_that_has_leapt_ahead_deletes_nothing(bench: Bench) -> None:
+    now = system_clock()
+    young = bench.put(1, days=-((now - NOW) / timedelta(days=1)))
+    assert await bench.sweeper(now + timedelta(days=365)).sweep() == 0
+    assert list(bench.claims.bodies) == [young]
+
+
+async def test_many_claims_with_long_names_are_asked_for_in_several_statements(bench: Bench) -> None:
+    project = ProjectId("ä" * 128)
+    names = [new_name(an_envelope(project=project, record_id=an_id(A_TIME, number))) for number in range(450)]
+    for name in names:
+        bench.claims.bodies[name], bench.claims.written_at[name] = b"", 0
+    bench.claims.listed_at_a_time = 500
+    await bench.died(1, names[-1])
+    assert await bench.sweeper().sweep() == 449
+    assert list(bench.claims.bodies) == names[-1:]
 
 
 async def test_where_the_bus_keeps_records_for_ever_every_claim_stays(bench: Bench) -> None:

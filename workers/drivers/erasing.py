@@ -20,6 +20,7 @@ from ledger.store.erasure import Applied
 from ledger.store.erasures import Erasure, note, noted
 from workers.drivers.erasing_blobs import BlobAge, sweep_blobs
 from workers.drivers.erasing_dead_letters import erase_dead_letters
+from workers.drivers.stopping import stopped_within
 
 SKEW_MS = 60_000
 """How far the blob storage's clock may be ahead of ours."""
@@ -83,6 +84,9 @@ class Eraser:
         blanked = await self.pool.run(partial(erasure.blank_patches, of=of))
         rewritten = await self.pool.run(partial(erasure.rewrite, of=of))
         counted = replace(before, dead_letters=before.dead_letters + judged.erased, unread_dead_letters=judged.unread)
+        if judged.away:
+            await self._noted(replace(counted, rewritten_at=None), before)  # what was counted stays counted
+            raise judged.away
         changed = bool(judged.erased or blanked or rewritten)
         aged = await self._noted(await self._aged(counted, changed=changed), before)
         without_blobs = await self._without_blobs(aged)  # last: a blob store that refuses keeps nothing else from it
@@ -133,7 +137,7 @@ async def run_erasing(eraser: Eraser, ours: Callable[[], bool], stop: asyncio.Ev
     A store that does not answer, or refuses, is said and tried again: the deletions stay listed as not yet erased.
     """
     pause = eraser.plan.every_seconds
-    while not await _stopped(stop, pause):
+    while not await stopped_within(stop, pause):
         began = time.monotonic()
         try:
             if ours():
@@ -141,12 +145,3 @@ async def run_erasing(eraser: Eraser, ours: Callable[[], bool], stop: asyncio.Ev
         except LedgerError as error:
             log.warning("Erasure did not get through, it is tried again.", extra={"error": str(error)})
         pause = max(eraser.plan.every_seconds, (time.monotonic() - began) / eraser.plan.share)
-
-
-async def _stopped(stop: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -2,7 +2,8 @@
 
 A dead letter could not become a row, so for a user its bytes are asked whose it is. One that cannot be inflated, or
 contains the id where it does not say whose it is, may be anybody's: it is kept and counted. So is one whose body was
-too large for the bus. Where such a one goes, its body goes first: what names it is then still there for the next sweep.
+too large for the bus. Where such a one goes, its body goes first: what names it is then still there for the next sweep,
+to which it is left while the blob store is away.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +14,10 @@ from uuid import UUID
 from clickhouse_connect.driver import Client
 
 from ledger.blobs import ErasableBlobs
+from ledger.bus.claims import is_name_of
 from ledger.dead_letter_owners import Owned, owned_by
+from ledger.errors import Unavailable
+from ledger.ids import ProjectId
 from ledger.store.clickhouse import ClickHousePool
 from ledger.store.erasure import (
     Applied,
@@ -34,18 +38,33 @@ class Judged:
 
     erased: int
     unread: int
+    away: Unavailable | None = None  # why some that are to go were left: the next sweep takes them
 
 
 async def erase_dead_letters(pool: ClickHousePool, blobs: ErasableBlobs, applied: Applied) -> Judged:
     """Take the deletion's dead letters out of the table's active parts."""
     erased = unread = 0
+    away: Unavailable | None = None
     async for page in _pages(pool, applied):
         taken, unsure = await pool.run(partial(_judged, applied=applied, page=page))
-        for name in [name for letter in page if letter.place in taken for name in letter.claims]:
-            await blobs.delete_claim(name)
+        for letter in page:
+            if letter.place in taken and letter.claims:
+                away = away or await _claims_left(blobs, letter, applied.erasable.project)
+                taken -= {letter.place} if away else set()
         await pool.run(partial(drop_dead_letters, places=sorted(taken)))
         erased, unread = erased + len(taken), unread + unsure
-    return Judged(erased, unread)
+    return Judged(erased, unread, away)
+
+
+async def _claims_left(blobs: ErasableBlobs, letter: DeadLetter, project: ProjectId) -> Unavailable | None:
+    """Delete what the letter names of its own project, whatever it names. Why that is left, if it is."""
+    try:
+        for name in letter.claims:
+            if is_name_of(name, project):
+                await blobs.delete_claim(name)
+    except Unavailable as error:
+        return error
+    return None
 
 
 async def _pages(pool: ClickHousePool, applied: Applied) -> AsyncIterator[list[DeadLetter]]:

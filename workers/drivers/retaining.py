@@ -13,7 +13,7 @@ from functools import partial
 
 from ledger.blobs import ErasableBlobs
 from ledger.clock import Clock, to_milliseconds
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, Unavailable
 from ledger.filtering.retained import Retained
 from ledger.ids import ProjectId
 from ledger.retention import DAY_MS, Installation, day_of
@@ -24,6 +24,7 @@ from ledger.store.retention_deleting import Cut, projects_with_media
 from ledger.store.retention_room import Room, bytes_by_table, bytes_of_tables, days_to_go
 from workers.drivers.erasing_blobs import BlobAge, sweep_blobs
 from workers.drivers.retaining_tables import Pause, TableDeletion
+from workers.drivers.stopping import stopped_within
 
 log = logging.getLogger(__name__)
 
@@ -129,9 +130,20 @@ class Retainer:
         except LedgerError as error:
             await self._noted(replace(run, error=str(error)[:500]))
             raise
+        await self._delete_unfinished()
         extra = {"rows": run.rows, "parts": run.parts, "blobs": run.blobs, "seconds": (self._now() - begun) / 1000}
         log.info("What is no longer kept was deleted.", extra=extra)
         return run
+
+    async def _delete_unfinished(self) -> None:
+        """What killed processes have left in a folder of blobs, where nothing lists it. Looked for in each run."""
+        try:
+            count = await self.blobs.delete_unfinished(self._now() - DAY_MS)
+        except Unavailable as error:
+            log.warning("What is unfinished in the blob store could not be deleted.", extra={"error": str(error)})
+            return
+        if count:
+            log.info("Unfinished files were deleted from the blob store.", extra={"files": count})
 
     async def _owing(self, run: Run, known: Cut) -> Run:
         """Whose media are to be looked through, noted before the rows are gone that name them."""
@@ -233,19 +245,10 @@ async def run_retaining(retainer: Retainer, ours: Callable[[], bool], stop: asyn
     What goes wrong is said and tried again; it keeps nothing else from working.
     """
     pause = retainer.plan.first_seconds
-    while not await _stopped(stop, pause):
+    while not await stopped_within(stop, pause):
         pause = retainer.plan.look_seconds
         try:
             if ours():
                 await retainer.look()
         except LedgerError as error:
             log.error("What is no longer kept could not be deleted, it is tried again.", extra={"error": str(error)})
-
-
-async def _stopped(stop: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True

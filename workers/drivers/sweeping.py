@@ -17,6 +17,10 @@ from ledger.errors import LedgerError
 from ledger.retention import DAY_MS
 from ledger.store.claims import named_by_dead_letters
 from ledger.store.clickhouse import ClickHousePool
+from ledger.store.erasure import engine_now
+from workers.drivers.stopping import stopped_within
+
+_ASKED_AT_ONCE = 200  # names of up to some 600 characters; a parameter of a statement may have 128 KiB
 
 log = logging.getLogger(__name__)
 
@@ -45,39 +49,35 @@ class Sweeper:
         kept = await self.kept_ms()
         if kept is None:
             return 0
-        before, swept = to_milliseconds(self.clock()) - kept - self.plan.margin_ms, 0
+        before, swept = await self._now() - kept - self.plan.margin_ms, 0
         async for page in self.claims.claims():
-            for name in await self._unneeded([claim for claim in page if claim.written_at < before]):
+            for name in await self._unneeded([claim for claim in page if claim.written_at < before], before):
                 await self.claims.delete_claim(name)
                 swept += 1
         if swept:
             log.info("Claims that nobody needs any more were deleted.", extra={"claims": swept})
         return swept
 
-    async def _unneeded(self, old: Sequence[StoredClaim]) -> list[str]:
+    async def _unneeded(self, old: Sequence[StoredClaim], before: int) -> list[str]:
         names = [claim.name for claim in old if is_name(claim.name)]  # what else lies there is not ours to delete
-        if not names:
-            return []
-        named = await self.pool.run(partial(named_by_dead_letters, names=names))
+        named: set[str] = set()
+        for start in range(0, len(names), _ASKED_AT_ONCE):
+            asked = names[start : start + _ASKED_AT_ONCE]
+            named |= await self.pool.run(partial(named_by_dead_letters, names=asked, replayed_before=before))
         return [name for name in names if name not in named]
+
+    async def _now(self) -> int:
+        """By the clock that is behind, ours or the engine's: one that has leapt ahead must delete nothing."""
+        return min(to_milliseconds(self.clock()), 1000 * await self.pool.run(engine_now))
 
 
 async def run_sweeping(sweeper: Sweeper, ours: Callable[[], bool], stop: asyncio.Event) -> None:
     """Sweep again and again until `stop` is set, while `ours` says that this process is the one that sweeps."""
     pause = sweeper.plan.first_seconds
-    while not await _stopped(stop, pause):
+    while not await stopped_within(stop, pause):
         pause = sweeper.plan.every_seconds
         try:
             if ours():
                 await sweeper.sweep()
         except LedgerError as error:
             log.warning("Claims could not be swept, it is tried again.", extra={"error": str(error)})
-
-
-async def _stopped(stop: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True

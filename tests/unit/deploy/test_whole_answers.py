@@ -85,7 +85,7 @@ def test_a_head_alone_leaves_with_the_loops_next_turn(parts: Parts) -> None:
     assert behind.writes == [HEAD, b"later"]
 
 
-def test_closing_sends_what_waits_and_aborting_does_not(parts: Parts) -> None:
+def test_closing_sends_what_waits(parts: Parts) -> None:
     transport, behind, turn = parts
     transport.write(HEAD)
     transport.close()

@@ -1,9 +1,12 @@
 """Bodies on the way in: sizes, encodings, pace, and the memory that they may take."""
 
 import asyncio
+import gc
 import gzip
 import random
+import weakref
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,10 @@ import httpx
 import pytest
 import zstandard
 
-from ledger.settings import MAX_BODY_BYTES
+from ingest_api.bodies import Body, BodyReader, ByteBudget
+from ingest_api.settings import IngestSettings
+from ledger.errors import Invalid
+from ledger.settings import MAX_BODY_BYTES, KeysSection, SqliteLogSection
 from tests.unit.ingest_api.service import IngestService, a_pezzo_report, as_json, make_service
 
 TOO_LARGE: dict[str, dict[str, Any]] = {
@@ -72,6 +78,24 @@ async def test_a_body_in_pieces_is_one_body(service: IngestService, client: http
     answer = await client.post("/report", content=chunks(body, 999), headers=service.openpipe)
     assert answer.status_code == 200
     assert [record.body for record in service.bus.records] == [body]
+
+
+async def test_a_body_in_pieces_is_held_once(tmp_path: Path) -> None:
+    settings = IngestSettings(SqliteLogSection(tmp_path), KeysSection(tmp_path))
+    reader = BodyReader(settings, ByteBudget(settings.max_buffered_bytes))
+    left = [b"x" * 10_000] * 100  # one and the same piece
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": left.pop(), "more_body": bool(left)}
+
+    request: Any = Request({"type": "http", "headers": []}, receive)  # type: ignore[typeddict-item]
+    tracemalloc.start()
+    try:
+        body = await reader.read(request, reader.charged())
+        assert tracemalloc.get_traced_memory()[1] < 1_500_000
+    finally:
+        tracemalloc.stop()
+    assert body.wire == b"x" * 1_000_000
 
 
 async def test_a_body_in_one_piece_is_read_at_once(service: IngestService) -> None:
@@ -293,3 +317,27 @@ async def answer_status(service: IngestService, headers: dict[str, str], receive
     }
     await service.app(scope, receive, send)
     return int(sent[0]["status"])
+
+
+class Held:
+    """Something that a refused body's judge has in hands."""
+
+
+async def test_a_refused_large_body_is_gone_before_the_collector_comes_by(tmp_path: Path) -> None:
+    settings = IngestSettings(SqliteLogSection(tmp_path), KeysSection(tmp_path))
+    reader = BodyReader(settings, ByteBudget(settings.max_buffered_bytes))
+    seen: list[weakref.ref[Held]] = []
+
+    def judge(_: bytes) -> None:
+        held = Held()
+        seen.append(weakref.ref(held))
+        raise Invalid("No.")
+
+    body = Body(b"{" * (reader.settings.thread_above_bytes + 1), None)
+    gc.disable()
+    try:
+        with reader.charged() as charge, suppress(Invalid):
+            await reader.judged(body, charge, judge)
+        assert [reference() for reference in seen] == [None]
+    finally:
+        gc.enable()

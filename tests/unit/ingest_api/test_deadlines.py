@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from ingest_api.deadlines import Deadlines
+from ingest_api.deadlines import Deadline, Deadlines
 
 SOON, NEVER = 0.01, 1000.0
 
@@ -58,6 +58,23 @@ async def test_a_cancellation_from_elsewhere_is_no_lateness() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+async def test_a_cancellation_in_the_turn_of_the_deadline_is_not_lost(late_first: bool) -> None:  # noqa: FBT001
+    entered: asyncio.Future[Deadline] = asyncio.get_running_loop().create_future()
+
+    async def waits_long() -> None:
+        with Deadlines().after(NEVER) as deadline:
+            entered.set_result(deadline)
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(waits_long())
+    ends = [(await entered).has_come, waiting.cancel]
+    for end in ends if late_first else reversed(ends):
+        end()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
 
 
 async def test_an_error_is_not_hidden_by_lateness() -> None:

@@ -11,6 +11,7 @@ from litestar.exceptions import TooManyRequestsException
 
 from ingest_api.health import TRIAL_SECONDS, BusHealth
 from ingest_api.routes import BATCH, PATHS, ROUTES, Family, family_of
+from ledger.errors import BodyNotKept, BusUnavailable
 from tests.unit.ingest_api.service import (
     PRICE_VERSION,
     IngestService,
@@ -185,6 +186,20 @@ async def test_the_process_tells_how_it_is(service: IngestService, client: httpx
     about = (await client.get("/version")).json()
     assert (about["service"], about["price_version"]) == ("ingest-api", PRICE_VERSION)
     assert about["version"]
+
+
+@pytest.mark.parametrize(("error", "ready"), [(BusUnavailable(), 503), (BodyNotKept(), 200)], ids=repr)
+async def test_a_blob_store_that_is_away_says_nothing_of_the_bus(
+    error: BusUnavailable, ready: int, tmp_path: Path
+) -> None:
+    """Else a node would lose its traffic for the large bodies alone."""
+    service = make_service(tmp_path, RaisingBus(error), unready_after_seconds=0.0)
+    async with service.app.lifespan(), service.client() as client:
+        refused = await client.post("/report", content=b"{}", headers=service.openpipe)
+        batch = b'{"kind": "openpipe.report", "body": {}}'
+        several = await client.post("/api/v1/reports", content=batch, headers=service.openpipe)
+        assert (refused.status_code, several.status_code) == (503, 503)
+        assert (await client.get("/health/ready")).status_code == ready
 
 
 def test_a_node_is_unready_only_after_a_long_outage_and_not_for_ever() -> None:

@@ -24,9 +24,9 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(LEAVES | FLOATS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
-def fault_of(body: bytes) -> type[Exception] | None:
+def fault_of(body: bytes, check: Callable[[bytes], None] = check_json_text) -> type[Exception] | None:
     try:
-        check_json_text(body)
+        check(body)
     except Invalid as error:
         return type(error)
     return None
@@ -154,12 +154,9 @@ SOUP = ["0", "1" * 6, "9" * 18, "e", "E", "+", "-", ".", " ", ",", "x", "g", "b"
 
 
 @given(st.lists(st.sampled_from(SOUP)).map("".join))
-def test_what_is_let_through_at_a_glance_is_found_without_fault_by_the_full_check(text: str) -> None:
+def test_a_glance_lets_through_exactly_what_the_full_check_does(text: str) -> None:
     body = f"[{text}]".encode()
-    try:
-        _check_without_strings(body)
-    except Invalid as error:
-        assert fault_of(body) is type(error)
+    assert fault_of(body) is fault_of(body, _check_without_strings)
 
 
 def calls(function: Callable[[bytes], object], body: bytes) -> dict[str, int]:
@@ -269,7 +266,9 @@ def test_after_a_half_all_others_are_told_apart_wherever_a_long_body_is_cut(cut_
 
 
 def test_no_search_for_halves_goes_over_a_long_body_at_once() -> None:
-    assert calls(readable, rb'{"a":"\ud83d' + b"x" * 8 * PIECE + b'"}')["<method 'finditer' of 're.Pattern' objects>"] > 8
+    assert (
+        calls(readable, rb'{"a":"\ud83d' + b"x" * 8 * PIECE + b'"}')["<method 'finditer' of 're.Pattern' objects>"] > 8
+    )
 
 
 def test_a_long_body_is_copied_once_to_be_made_readable() -> None:

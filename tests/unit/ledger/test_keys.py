@@ -2,9 +2,11 @@
 
 import os
 import re
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import pytest
@@ -142,6 +144,31 @@ def test_a_revoked_key_stops_working_once_the_file_was_looked_at_again(path: Pat
     assert ring.find(kept)
 
 
+def test_while_the_file_is_read_anew_another_thread_sees_all_of_it_or_nothing(path: Path) -> None:
+    clock, seen = Seconds(), set()
+    old, _ = add_key(path)
+    ring = KeyRing(path, now=clock)
+    assert ring.find(old)
+
+    def between_two_lines(frame: FrameType, event: str, argument: object) -> object:  # as a thread may come
+        del event, argument
+        if frame.f_code.co_filename != KeyRing.find.__code__.co_filename:
+            return None
+        if ring._checked_at == clock.now:  # one thread reads the file, all others go on with what they have
+            seen.add((ring.find(old) is not None, ring.find(new) is not None, ring.knows_project("later")))
+        return between_two_lines
+
+    new, _ = add_key(path, "later")
+    clock.now += RELOAD_SECONDS
+    before = sys.gettrace()
+    sys.settrace(between_two_lines)
+    try:
+        ring.knows_project("any")
+    finally:
+        sys.settrace(before)
+    assert seen == {(True, False, False), (True, True, True)}
+
+
 def test_a_new_key_works_once_the_file_was_looked_at_again(path: Path) -> None:
     clock = Seconds()
     add_key(path)
@@ -273,4 +300,4 @@ def test_one_key_written_in_many_ways_takes_no_more_and_more_memory(path: Path) 
     for number in range(MOST_REMEMBERED + 10):
         text = f"any_{number}_{unsigned}"
         assert ring.find(f"{text}_{zlib.crc32(text.encode()):08x}")
-    assert len(ring._remembered) <= MOST_REMEMBERED
+    assert len(ring._known.remembered) <= MOST_REMEMBERED

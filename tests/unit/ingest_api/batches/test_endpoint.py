@@ -1,9 +1,12 @@
 """What a batch is answered, and what of it is on the bus then."""
 
+import asyncio
 import gzip
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,19 @@ import httpx
 import pytest
 import zstandard
 
+from ingest_api.batches.endpoint import BatchEndpoint
+from ingest_api.bodies import BodyReader, ByteBudget
+from ingest_api.health import BusHealth
+from ingest_api.intake import Intake
+from ingest_api.settings import IngestSettings
 from ledger.bus import Position, Record
 from ledger.bus.memory import MemoryBus
+from ledger.clock import system_clock
 from ledger.errors import BusBroken, BusUnavailable, LedgerError, TooLargeForBus
 from ledger.ids import ProjectId, plain_id
+from ledger.key_file import edit
+from ledger.keys import KeyRing
+from ledger.settings import KeysSection, SqliteLogSection
 from tests.unit.ingest_api.service import (
     FOREIGN_PROJECT,
     NOW_MS,
@@ -184,6 +196,21 @@ async def test_the_key_may_be_in_any_of_three_headers(
         assert answer.status_code == status, text
 
 
+@pytest.mark.parametrize("stranger", ["Basic dXNlcjpwYXNz", "Bearer nobody", "Bearer ", "Negotiate"])
+@pytest.mark.parametrize("name", ["x-api-key", "x-pezzo-api-key"])
+async def test_what_a_proxy_says_of_itself_hides_no_key(
+    name: str, stranger: str, service: IngestService, client: httpx.AsyncClient
+) -> None:
+    for key, status in [(service.texts.good, 200), (service.texts.read_only, 403), ("no", 401), ("", 401)]:
+        answer = await client.post(PATH, content=b"[]", headers={"authorization": stranger, name: key})
+        assert answer.status_code == status
+
+
+async def test_of_several_keys_of_ours_the_first_one_counts(service: IngestService, client: httpx.AsyncClient) -> None:
+    headers = {"authorization": service.texts.read_only, "x-api-key": service.texts.good}
+    assert (await client.post(PATH, content=b"[]", headers=headers)).status_code == 403
+
+
 async def test_another_method_is_told_which_one_there_is(client: httpx.AsyncClient) -> None:
     answer = await client.get(PATH)
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
@@ -285,6 +312,42 @@ async def test_a_batch_counts_twice_on_the_byte_budget_for_its_items_are_cut_out
         answer = await sent(service, b" " * (size - 2) + b"[]")
         assert answer.status_code == status
         assert status == 200 or answer.json()["error"]["retry"]
+
+
+async def test_an_array_with_half_a_character_counts_three_times_for_it_is_copied_to_be_cut(tmp_path: Path) -> None:
+    service = make_service(tmp_path, max_buffered_bytes=3000)
+    half = b'[{"kind":"openpipe.report","body":{"reqPayload":"\\ud83d' + b'"}}]'
+    for size, status in ((1001, 503), (1000, 200), (1001, 503), (1000, 200)):
+        assert (await sent(service, b" " * (size - len(half)) + half)).status_code == status
+
+
+class CountingExecutor(ThreadPoolExecutor):
+    """Threads that count what they are given to do."""
+
+    given = 0
+
+    def submit(self, *work: Any, **named: Any) -> Future[Any]:
+        """Count, and do it."""
+        self.given += 1
+        return super().submit(*work, **named)
+
+
+async def test_a_batch_that_may_have_many_bad_items_is_judged_in_a_thread(service: IngestService) -> None:
+    with CountingExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        for size, given in ((32 * 1024, 0), (32 * 1024 + 1, 1)):
+            assert (await sent(service, b" " * (size - 2) + b"[]")).status_code == 200
+            assert threads.given == given
+
+
+def test_large_batches_wait_for_their_turn_among_all_large_bodies(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    edit(keys, lambda content: content)
+    reader = BodyReader(IngestSettings(SqliteLogSection(tmp_path), KeysSection(keys)), ByteBudget(1000))
+    intake = Intake(MemoryBus(), KeyRing(keys), "prices-1", system_clock, BusHealth(1.0, time.monotonic))
+    of_batches = BatchEndpoint.of(intake, reader).reader
+    assert of_batches.turns is reader.turns
+    assert of_batches.budget is reader.budget
 
 
 async def test_a_batch_may_be_larger_than_one_body_and_has_a_limit_of_its_own(tmp_path: Path) -> None:

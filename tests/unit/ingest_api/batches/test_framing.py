@@ -1,6 +1,7 @@
 """Where items begin and end, whatever stands between them; and what is no batch at all."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -21,7 +22,15 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 def texts(body: bytes, *, as_lines: bool = False) -> list[bytes]:
     """The items as they were sent."""
-    return [bytes(item) for item in FRAMER.items(body, as_lines=as_lines)]
+    return [bytes(item) for item in FRAMER.items(body, as_lines=as_lines, count=lambda _: None)]
+
+
+def copied(body: bytes) -> list[int]:
+    """How many bytes were told to be copied, whether it is a batch or not."""
+    sizes: list[int] = []
+    with suppress(Invalid):
+        list(FRAMER.items(body, as_lines=False, count=sizes.append))
+    return sizes
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\n\r\n", b"[]", b" [ ] ", b"\xef\xbb\xbf", b"\xef\xbb\xbf[]"])
@@ -88,6 +97,12 @@ def test_a_batch_of_more_items_than_may_be_is_refused_with_the_number(body: byte
     assert len(texts(b"[1,1,1,1,1]")) == len(texts(b"{}\n" * 5)) == 5
 
 
+@pytest.mark.parametrize("rest", [b"rubbish", b"1", b"1" * 100, b"[" * 100_000])
+def test_what_follows_the_last_item_that_may_be_in_an_array_is_not_looked_at(rest: bytes) -> None:
+    with pytest.raises(TooManyItems):
+        texts(b"[1,1,1,1,1," + rest)
+
+
 def test_blank_lines_are_not_counted() -> None:
     assert texts(b"\n" * 1000 + ITEM + b"\r\n" * 1000) == [ITEM + b"\r"]
 
@@ -95,6 +110,30 @@ def test_blank_lines_are_not_counted() -> None:
 @pytest.mark.parametrize("body", [ITEM + b"\n" + HALF + b"\n" + ITEM, b"[" + ITEM + b" , " + HALF + b"," + ITEM + b"]"])
 def test_half_a_character_is_no_hindrance_and_kept_as_it_was_sent(body: bytes) -> None:
     assert texts(body) == [ITEM, HALF, ITEM]
+
+
+@pytest.mark.parametrize("before", range(256 * 1024 - 2, 256 * 1024 + 3))
+def test_blanks_do_not_matter_however_many_there_are(before: int) -> None:
+    blanks = b" " * before
+    assert texts(blanks + b"[" + blanks + ITEM + blanks + b"," + ITEM + b"]") == [ITEM, ITEM]
+    assert texts(blanks + ITEM + b"\n" + blanks + ITEM) == [ITEM, ITEM]
+
+
+@pytest.mark.parametrize(
+    "half", [rb"\ud83d", rb"\ud83dx", rb"\ud83d\n", rb"\udc00", rb"\ud83d\u0041", rb"\ud83dlong text"]
+)
+@pytest.mark.parametrize("rest", [b"", b",1", b"," + ITEM])
+def test_wherever_in_an_array_half_a_character_is_the_items_are_found(half: bytes, rest: bytes) -> None:
+    items = [b'"' + half + b'"', *filter(None, rest.split(b","))]
+    assert texts(b'["' + half + b'"' + rest + b"]") == items
+
+
+def test_only_an_array_with_half_a_character_is_copied() -> None:
+    large = b'"' + b"x" * 1_000_000 + b'"'
+    half = b'["\\ud83d",' + large + b"]"
+    broken = b'[1,,"\\ud83d",' + large + b"]"
+    assert [copied(body) for body in (half, b"[" + large + b"]", broken, large)] == [[len(half)], [], [], []]
+    assert copied(b"\xef\xbb\xbf[1]") == [6]
 
 
 @given(st.lists(VALUES, max_size=5), st.sampled_from([None, 1]))

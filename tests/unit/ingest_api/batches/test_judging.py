@@ -1,6 +1,7 @@
 """Whether one item can be accepted, and what is said when it cannot."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -99,6 +100,27 @@ def test_a_body_is_as_large_as_one_that_is_sent_alone_and_no_larger() -> None:
     frame = len(as_json({"model": ""}))
     sound({"kind": "log.insert", "body": {"model": "m" * (10_000 - frame)}})
     assert refused({"kind": "log.insert", "body": {"model": "m" * (10_001 - frame)}}).code == "too_large"
+
+
+@pytest.mark.parametrize("text", [b"x", b"\\ud83d ", b'","model":1,"', b'"'])
+def test_what_is_larger_than_an_item_can_be_is_not_looked_at(text: bytes) -> None:
+    item = b'{"kind":"log.insert","body":{"model":"' + text * 20_000 + b'"}}'
+    tracemalloc.start()
+    try:
+        assert refused(item).message == "The item is larger than 14096 bytes."
+        assert tracemalloc.get_traced_memory()[1] < 10_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_too_large_a_body_is_not_cut_out() -> None:
+    item = b'{"kind":"log.insert","body":{"model":"' + b"x" * 13_000 + b'"}}'
+    tracemalloc.start()
+    try:
+        assert refused(item).message == "The body is larger than 10000 bytes."
+        assert tracemalloc.get_traced_memory()[1] < 10_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_of_a_name_that_is_there_twice_the_last_one_counts() -> None:

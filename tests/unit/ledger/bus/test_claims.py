@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from ledger.blobs import Claims
 from ledger.bus import Position, Publisher, Record
-from ledger.bus.claims import PUT_AT_ONCE, ClaimingPublisher, is_name_of, most_bytes, new_name
+from ledger.bus.claim_keeping import OF_ONE_CALL, PUT_AT_ONCE, Keeper, Turn
+from ledger.bus.claims import ClaimingPublisher, is_name_of, most_bytes, new_name
 from ledger.bus.kafka_records import wire_size
 from ledger.bus.memory import MemoryBus
-from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus, Unavailable
+from ledger.errors import BodyNotKept, BusUnavailable, LedgerError, TooLargeForBus, Unavailable
 from ledger.ids import EventId, ProjectId
 from ledger.report import CLAIM_VERSION, Claim, decode, encode
 from tests.support.claiming import RememberingClaims
@@ -123,6 +125,7 @@ async def test_a_record_that_is_surely_not_on_the_bus_leaves_no_claim(bench: Ben
     with pytest.raises(type(error)):
         await publisher.publish(A_RECORD)
     assert await publisher.publish_all([A_RECORD, A_RECORD]) == [error, error]
+    await publisher.close()
     assert bench.claims.bodies == {}
 
 
@@ -143,6 +146,7 @@ async def test_a_claim_that_cannot_be_taken_back_harms_nobody(bench: Bench, capl
     publisher = ClaimingPublisher(RefusingBus(SURELY_NOT_THERE[0]), Forgetting(), ABOVE)
     with caplog.at_level(logging.WARNING), pytest.raises(BusUnavailable, match="Not handed over"):
         await publisher.publish(A_RECORD)
+    await publisher.close()
     assert "stays until it is old" in caplog.text
 
 
@@ -156,19 +160,21 @@ async def test_only_so_many_bodies_are_on_their_way_at_once(bench: Bench) -> Non
     assert len(bench.claims.bodies) == 3 * PUT_AT_ONCE
 
 
-async def test_a_put_that_takes_too_long_is_answered_and_keeps_its_place_until_its_end() -> None:
+async def test_a_put_that_takes_too_long_is_answered_and_leaves_nothing_once_it_has_ended() -> None:
     bench = Bench(deadline_seconds=0.01)  # passes for every one of them
     bench.claims.open = asyncio.Event()
-    outcomes = await bench.publisher.publish_all([A_RECORD] * (PUT_AT_ONCE + 2))
-    assert [type(outcome) for outcome in outcomes] == [BusUnavailable] * (PUT_AT_ONCE + 2)
+    publishing = (bench.publisher.publish(A_RECORD) for _ in range(PUT_AT_ONCE + 2))
+    outcomes = await asyncio.gather(*publishing, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [BodyNotKept] * (PUT_AT_ONCE + 2)
     assert bench.claims.putting == bench.claims.most_at_once == PUT_AT_ONCE
     bench.claims.open.set()
-    await bench.publisher.close()
-    assert bench.claims.putting == 0
-    assert bench.bus.records == []
+    await bench.claims.until(lambda: bench.claims.deleted == PUT_AT_ONCE)
+    assert (bench.claims.putting, bench.claims.bodies, bench.bus.records) == (0, {}, [])
 
 
-async def test_a_sender_that_goes_away_gives_its_place_back_once_the_put_has_ended(bench: Bench) -> None:
+async def test_a_sender_that_goes_away_leaves_nothing_and_its_place_is_free_once_the_put_has_ended(
+    bench: Bench,
+) -> None:
     bench.claims.open = asyncio.Event()
     impatient = [asyncio.create_task(bench.publisher.publish(A_RECORD)) for _ in range(2 * PUT_AT_ONCE)]
     await bench.claims.until_putting(PUT_AT_ONCE)
@@ -177,16 +183,76 @@ async def test_a_sender_that_goes_away_gives_its_place_back_once_the_put_has_end
     await asyncio.wait(impatient)
     bench.claims.open.set()
     await asyncio.gather(*(bench.publisher.publish(A_RECORD) for _ in range(PUT_AT_ONCE)))
+    await bench.claims.until(lambda: bench.claims.deleted == PUT_AT_ONCE)
     assert len(bench.bus.records) == PUT_AT_ONCE
+    assert set(bench.claims.bodies) == {bench.claim(index).name for index in range(PUT_AT_ONCE)}
+
+
+async def test_a_sender_of_several_that_goes_away_leaves_nothing(bench: Bench) -> None:
+    bench.claims.open, bench.claims.open_for = asyncio.Event(), 1
+    task = asyncio.create_task(bench.publisher.publish_all([A_RECORD] * 4))
+    await bench.claims.until(lambda: (bench.claims.putting, len(bench.claims.bodies)) == (OF_ONE_CALL, 1))
+    task.cancel()
+    await asyncio.wait([task])
+    bench.claims.open.set()
+    await bench.claims.until(lambda: bench.claims.deleted == 1 + OF_ONE_CALL)
+    assert (bench.claims.bodies, bench.bus.records) == ({}, [])
+
+
+async def test_a_call_with_many_bodies_leaves_places_to_others(bench: Bench) -> None:
+    bench.claims.open = asyncio.Event()
+    many = asyncio.create_task(bench.publisher.publish_all([A_RECORD] * 10))
+    await bench.claims.until_putting(OF_ONE_CALL)
+    one = asyncio.create_task(bench.publisher.publish(replace(A_RECORD, key=b"of another")))
+    await bench.claims.until_putting(OF_ONE_CALL + 1)
+    assert bench.claims.putting == OF_ONE_CALL + 1
+    bench.claims.open.set()
+    assert isinstance(await one, Position)
+    assert [type(outcome) for outcome in await many] == [Position] * 10
+
+
+async def test_the_wait_for_a_place_takes_nothing_of_the_time_for_the_put(bench: Bench) -> None:
+    bench.claims.open, keeper = asyncio.Event(), Keeper(bench.claims, deadline_seconds=30)
+    too_late = asyncio.get_running_loop().time() - 1  # for whoever has to wait
+    begun = [asyncio.create_task(keeper.keep(str(number), LARGE, Turn(too_late))) for number in range(PUT_AT_ONCE)]
+    await bench.claims.until_putting(PUT_AT_ONCE)
+    with pytest.raises(BodyNotKept):
+        await keeper.keep("waiting", LARGE, Turn(too_late))
+    bench.claims.open.set()
+    await asyncio.gather(*begun)
+    assert set(bench.claims.bodies) == set(map(str, range(PUT_AT_ONCE)))
+
+
+async def test_of_a_call_that_takes_too_long_what_was_kept_counts_and_the_rest_may_come_again() -> None:
+    bench = Bench(deadline_seconds=0.2)
+    bench.claims.open, bench.claims.open_for = asyncio.Event(), 3
+    records = [replace(A_RECORD, key=b"%d" % number) for number in range(30)]
+    outcomes = await bench.publisher.publish_all(records)
+    assert len([outcome for outcome in outcomes if isinstance(outcome, Position)]) == len(bench.bus.records) == 3
+    assert {str(outcome) for outcome in outcomes if isinstance(outcome, LedgerError)} == {"Not handed over, retry."}
+    bench.claims.open.set()
+    await bench.publisher.close()
 
 
 async def test_of_several_records_each_gets_its_own_outcome_in_its_place(bench: Bench) -> None:
     bench.claims.away_for = 1
     small, unreadable = replace(A_RECORD, body=b"small"), replace(A_RECORD, envelope=b"{}")
-    outcomes = await bench.publisher.publish_all([small, A_RECORD, unreadable, A_RECORD, small])
-    kinds: list[type[Position | LedgerError]] = [Position, BusUnavailable, TooLargeForBus, Position, Position]
+    refused = replace(A_RECORD, key=b"other")
+    outcomes = await bench.publisher.publish_all([small, refused, unreadable, A_RECORD, small])
+    kinds: list[type[Position | LedgerError]] = [Position, BodyNotKept, TooLargeForBus, Position, Position]
     assert [type(outcome) for outcome in outcomes] == kinds
     assert [record.body for record in bench.bus.records] == [b"small", b"", b"small"]
+
+
+async def test_nothing_of_a_key_goes_ahead_of_what_is_to_be_sent_again(bench: Bench) -> None:
+    bench.claims.away_for = 1
+    small, other = replace(A_RECORD, body=b"small"), replace(A_RECORD, body=b"small", key=b"other")
+    outcomes = await bench.publisher.publish_all([small, A_RECORD, small, other, A_RECORD])
+    kinds: list[type[Position | LedgerError]] = [Position, BodyNotKept, BodyNotKept, Position, BodyNotKept]
+    assert [type(outcome) for outcome in outcomes] == kinds
+    assert {str(outcome) for outcome in outcomes if isinstance(outcome, LedgerError)} == {"Not handed over, retry."}
+    await bench.publisher.close()
+    assert bench.claims.bodies == {}
 
 
 @pytest.mark.parametrize(
@@ -221,3 +287,16 @@ headers = st.lists(st.tuples(st.text(max_size=80), st.binary(max_size=300)), max
 @given(st.builds(Record, st.binary(), st.binary(max_size=3000), st.binary(max_size=3000), headers))
 def test_what_is_taken_for_a_records_size_is_never_less_than_what_the_bus_counts(record: Record) -> None:
     assert wire_size(record) <= most_bytes(record)
+
+
+def _at_the_limit(limit: int, envelope: int) -> Iterator[Record]:
+    """Records that are about as large as that, on both sides of it."""
+    for beside in range(-80, 81):
+        yield Record(b"k" * 60, bytes(envelope), bytes(limit - envelope - 60 + beside))
+
+
+@pytest.mark.parametrize("limit", [2**14, 2**20 - 50_000, 2**21])
+@pytest.mark.parametrize("envelope", [8_000, 8_192, 9_000])
+def test_a_record_that_is_taken_for_small_is_never_too_large_for_the_bus(limit: int, envelope: int) -> None:
+    for record in _at_the_limit(limit, envelope):
+        assert 0 <= most_bytes(record) - wire_size(record) < 64

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ledger.bus.group_commit import GroupCommit, Held
-from ledger.errors import BusUnavailable
+from ledger.errors import BusUnavailable, LedgerError, TooLargeForBus
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Disk:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     groups: list[list[int]] = field(default_factory=list)
-    refusal: Exception | None = None
+    refusal: BaseException | None = None
     answers_too_few: bool = False
 
     async def commit(self, items: Sequence[int]) -> list[int]:
@@ -229,8 +229,81 @@ async def test_aborting_answers_everybody_and_lets_go_of_everything() -> None:
     with pytest.raises(BusUnavailable, match="Not handed over"):
         await waiting
     assert queue.held.bytes == 0
+
+
+async def test_aborting_ends_the_taking() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    handed, *_ = await submitted(queue, 5)
+    await disk.started.wait()
+    aborting = asyncio.create_task(queue.inner.abort())
+    await asyncio.sleep(0)
+    (meanwhile,) = await submitted(queue, 7)
+    await aborting
+    (later,) = await submitted(queue, 9)
+    for refused in (meanwhile, later):
+        with pytest.raises(BusUnavailable, match="Not handed over"):
+            await refused
+    with pytest.raises(BusUnavailable, match="Not confirmed"):
+        await handed
+    assert (disk.groups, queue.held.bytes) == ([[5]], 0)
+
+
+async def test_aborting_again_ends_what_a_cancelled_abort_began() -> None:
+    disk = Disk()
+    queue = a_queue(disk)
+    senders = await submitted(queue, 5)
+    await disk.started.wait()
+    senders += await submitted(queue, 7)
+    aborting = asyncio.create_task(queue.inner.abort())
+    await asyncio.sleep(0)
+    aborting.cancel()
+    await asyncio.wait([aborting])
+    await queue.inner.abort()
+    outcomes = await asyncio.gather(*senders, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["Not confirmed, retry.", "Not handed over, retry."]
+    assert queue.held.bytes == 0
+
+
+async def test_a_commit_that_is_cancelled_answers_everybody_and_the_queue_lives_on() -> None:
+    disk = Disk(refusal=asyncio.CancelledError())
+    queue = a_queue(disk)
+    senders = await submitted(queue, 5)
+    await disk.started.wait()
+    senders += await submitted(queue, 7)
     disk.gate.set()
+    outcomes = await asyncio.gather(*senders, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["Not confirmed, retry.", "Not handed over, retry."]
+    assert queue.held.bytes == 0
+    disk.refusal = None
     assert await queue.submit(9) == -9
+
+
+async def test_after_its_task_was_ended_from_elsewhere_before_it_began_the_queue_lives_on() -> None:
+    before = asyncio.all_tasks()
+    disk = Disk()
+    disk.gate.set()
+    queue = a_queue(disk)
+    first = queue.inner.submit([1], 1)
+    (running,) = asyncio.all_tasks() - before
+    running.cancel()
+    await asyncio.wait([running])
+    assert await queue.submit(2) == -2
+    assert await first == [-1]
+
+
+@pytest.mark.parametrize("refusal", [BusUnavailable("No disk."), TooLargeForBus("1 byte.")])
+async def test_an_error_that_many_are_told_is_each_ones_own(refusal: LedgerError) -> None:
+    refusal.__cause__ = OSError("disk full")
+    disk = Disk(refusal=refusal)
+    disk.gate.set()
+    queue = a_queue(disk)
+    told = await asyncio.gather(queue.submit(1), queue.submit(2), return_exceptions=True)
+    assert len({id(error) for error in (refusal, *told)}) == 3
+    for error in told:
+        assert isinstance(error, LedgerError)
+        assert (type(error), str(error)) == (type(refusal), str(refusal))
+        assert error.__cause__ is refusal.__cause__
 
 
 async def test_aborting_before_anything_began_answers_too() -> None:

@@ -66,6 +66,8 @@ def test_a_batch_that_is_sent_again_is_the_same() -> None:
     batch = FastBatch(_ROOM)
     first = built(batch, [(b"key", b"body" * 100, [])])
     assert batch._build() is first
+    assert batch._buffer is first  # and the batch as it was before is not kept
+    assert batch.size() == len(first)
     assert batch.append(timestamp=None, key=b"key", value=b"too late", headers=[]) is None
 
 

@@ -211,6 +211,15 @@ async def test_a_producer_that_never_answers_is_reported() -> None:
         await waiting
 
 
+async def test_a_producer_that_has_answered_is_not_reported_later() -> None:
+    async with a_road(FakeProducer(), replace(PATIENT, stall_seconds=0.01)) as road:
+        await road.put(b"one")
+        past_the_stall = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.02, past_the_stall.set)  # behind the watch, were it still there
+        await past_the_stall.wait()
+        assert road.failures == []
+
+
 async def test_when_the_lane_ends_everybody_is_answered() -> None:
     async with a_road(FakeProducer()) as road:
         in_flight = await road.one_in_flight()

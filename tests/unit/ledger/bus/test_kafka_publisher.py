@@ -239,6 +239,28 @@ async def test_many_records_that_no_batch_holds_together_are_sent_in_several_in_
         assert [len(batch) for batch in producer.batches] == [2, 2, 1]
 
 
+async def test_what_stands_behind_a_batch_that_failed_is_not_handed_over() -> None:
+    producer = ClosableProducer(holding=True)
+    async with a_publisher(producer, max_held_bytes=10**8) as publisher:
+        await until_connected(publisher)
+        records = [replace(A_RECORD, body=b"%d" % n + bytes(400_000)) for n in range(5)]
+        publishing = asyncio.create_task(publisher.publish_all(records))
+        await producer.handed.wait()
+        producer.holding = False
+        producer.deliveries[0].set_exception(KafkaError("no leader"))
+        outcomes = await publishing
+        assert [str(outcome) for outcome in outcomes] == ["Not confirmed, retry."] * 2 + ["Not handed over, retry."] * 3
+        assert len(producer.batches) == 1
+
+
+async def test_what_is_too_large_alone_keeps_nothing_behind_it_from_the_bus() -> None:
+    async with a_publisher(ClosableProducer(), max_held_bytes=10**6) as publisher:
+        await until_connected(publisher)
+        sizes = [400_000, 700_000, 300_000]  # of which the bus holds no two at once
+        outcomes = await publisher.publish_all([replace(A_RECORD, body=bytes(size)) for size in sizes])
+        assert [at.offset for at in outcomes if isinstance(at, Position)] == [0, 1, 2]
+
+
 async def test_many_records_without_a_connection_are_refused_each() -> None:
     async with a_publisher() as publisher:
         outcomes = await publisher.publish_all([A_RECORD, A_RECORD])
