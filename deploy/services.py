@@ -146,6 +146,7 @@ async def run_workers(
 ) -> None:
     """Work until a signal. Raises what stopped the work otherwise; nothing unwritten is committed."""
     collect_rarely()
+    blobs = ObstoreBlobs(settings.blobs.url)
     stop, http_stop = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop)
     listener = bind(settings.server.host, settings.server.port)
@@ -153,18 +154,18 @@ async def run_workers(
     erasing_pool = ClickHousePool(settings.store.dsn, threads=1)  # of its own: rewriting takes its time
     vitals = Vitals()
     health = asyncio.create_task(serve(worker_health(vitals), listener, http_stop, drain_seconds=1))
-    eraser = Eraser(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock)
+    eraser = Eraser(erasing_pool, blobs, system_clock)
     erasing = asyncio.create_task(run_erasing(eraser, lambda: 0 in vitals.owned, stop))
-    retainer = Retainer(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock)
+    retainer = Retainer(erasing_pool, blobs, system_clock)
     retaining = asyncio.create_task(run_retaining(retainer, lambda: 0 in vitals.owned, stop))
     kept = partial(kept_ms, settings.bus)
-    sweeper = Sweeper(erasing_pool, ObstoreBlobs(settings.blobs.url), system_clock, kept)
+    sweeper = Sweeper(erasing_pool, blobs, system_clock, kept)
     sweeping = asyncio.create_task(run_sweeping(sweeper, lambda: 0 in vitals.owned, stop))
     beside = (erasing, retaining, sweeping)
     for part in beside:
         part.add_done_callback(lambda _: stop.set())
     try:
-        deps = cluster_deps(pool, settings.blobs.url, settings.bus.topic)
+        deps = cluster_deps(pool, blobs, settings.bus.topic)
         deps.ceiling.accepted = accept_dead_letters
         deps.retry = RetryPolicy(before_wait=vitals.waits.set)
         deps.on_prepared = vitals.read.set

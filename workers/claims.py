@@ -4,6 +4,7 @@ A blob store that is away is waited for, without end. A claim that is gone leave
 makes it a dead letter: it can be replayed once the blob is there again.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ from workers.retrying import RetryPolicy, retrying
 
 MAX_FETCHED_BYTES = 64 * 1024 * 1024
 """Of claims together, as they were sent: what one part of a batch holds beside what is read from the bus."""
+
+FETCHED_AT_ONCE = 4
+"""One after the other would keep the batch waiting for each answer of a distant bucket."""
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +44,11 @@ async def with_claims(batch: Sequence[Delivery], claims: Claims | None, retry: R
     if not named:
         return batch
     end, fitting = _that_fit(named, len(batch))
+    places = asyncio.Semaphore(FETCHED_AT_ONCE)
+    bodies = await asyncio.gather(*(_fetched(item.claim, claims, retry, places) for item in fitting))
     part = list(batch[:end])
-    for item in fitting:
-        part[item.at] = replace(part[item.at], claimed=await _fetched(item.claim, claims, retry))
+    for item, body in zip(fitting, bodies, strict=True):
+        part[item.at] = replace(part[item.at], claimed=body)
     return part
 
 
@@ -66,8 +72,9 @@ def _that_fit(named: Sequence[_Named], count: int) -> tuple[int, Sequence[_Named
     return count, named
 
 
-async def _fetched(claim: Claim, claims: Claims, retry: RetryPolicy) -> bytes | None:
-    body = await retrying(lambda: claims.claim(claim.name), retry)
+async def _fetched(claim: Claim, claims: Claims, retry: RetryPolicy, places: asyncio.Semaphore) -> bytes | None:
+    async with places:
+        body = await retrying(lambda: claims.claim(claim.name), retry)
     if body is None:
         log.warning("A claim is gone.", extra={"action": "claim_missing", "claim": claim.name})
     return body

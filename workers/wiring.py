@@ -13,19 +13,17 @@ from workers.quarantining import Quarantine
 CODE_VERSION = "llmledger " + version("llmledger")
 
 
-def cluster_deps(pool: ClickHousePool, blobs_url: str, topic: str, clock: Clock = system_clock) -> Deps:
+def cluster_deps(pool: ClickHousePool, blobs: ObstoreBlobs, topic: str, clock: Clock = system_clock) -> Deps:
     """Rows and dead letters to ClickHouse; dead letters say that they were read from this topic, claims are fetched."""
-    deps = _deps(pool, blobs_url, TableQuarantine(pool, clock, CODE_VERSION, topic))
-    deps.claims = ObstoreBlobs(blobs_url)
+    deps = _deps(pool, blobs, TableQuarantine(pool, clock, CODE_VERSION, topic))
+    deps.claims = blobs
     return deps
 
 
 def standalone_deps(pool: ClickHousePool, blobs_url: str, clock: Clock) -> Deps:
     """Rows and dead letters to the embedded engine."""
-    return _deps(pool, blobs_url, TableQuarantine(pool, clock, CODE_VERSION))
+    return _deps(pool, ObstoreBlobs(blobs_url), TableQuarantine(pool, clock, CODE_VERSION))
 
 
-def _deps(pool: ClickHousePool, blobs_url: str, quarantine: Quarantine) -> Deps:
-    return Deps(
-        store=ClickHouseStore(pool), blobs=ObstoreBlobs(blobs_url), quarantine=quarantine, price=Pricing().price
-    )
+def _deps(pool: ClickHousePool, blobs: ObstoreBlobs, quarantine: Quarantine) -> Deps:
+    return Deps(store=ClickHouseStore(pool), blobs=blobs, quarantine=quarantine, price=Pricing().price)

@@ -79,7 +79,7 @@ class Ledger:
 
     async def work_off(self, count: int) -> None:
         """Run a worker until it has stored so many deliveries."""
-        deps = cluster_deps(self.query.pool, self.blobs_url, self.section.topic)
+        deps = cluster_deps(self.query.pool, ObstoreBlobs(self.blobs_url), self.section.topic)
         remembering = Remembering()
 
         async def handle(chunk: Sequence[Delivery], still_ours: Callable[[], bool]) -> Receipt:

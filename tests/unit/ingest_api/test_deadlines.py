@@ -61,7 +61,7 @@ async def test_a_cancellation_from_elsewhere_is_no_lateness() -> None:
 
 
 @pytest.mark.parametrize("late_first", [True, False])
-async def test_a_cancellation_in_the_turn_of_the_deadline_is_not_lost(late_first: bool) -> None:  # noqa: FBT001
+async def test_a_cancellation_in_the_turn_of_the_deadline_is_not_lost(late_first: bool) -> None:
     entered: asyncio.Future[Deadline] = asyncio.get_running_loop().create_future()
 
     async def waits_long() -> None:

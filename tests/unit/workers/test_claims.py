@@ -13,7 +13,7 @@ from tests.support.builders import A_TIME, an_id
 from tests.support.claiming import RememberingClaims
 from tests.support.events import a_delivery, an_envelope
 from tests.support.remembering_worker import AT_ONCE, Worker, price
-from workers.claims import MAX_FETCHED_BYTES, with_claims
+from workers.claims import FETCHED_AT_ONCE, MAX_FETCHED_BYTES, with_claims
 from workers.decoding import RejectCode
 from workers.pipeline import Deps, process
 from workers.receipts import Receipt
@@ -87,6 +87,13 @@ async def test_no_more_is_fetched_than_fits_and_the_rest_of_the_batch_waits(clai
     assert len(claims.fetched) == 2
     rest = await with_claims(batch[4:], claims, AT_ONCE)
     assert [delivery.position.offset for delivery in rest] == [5, 6]
+
+
+async def test_several_are_fetched_at_once_but_not_all_of_them(claims: RememberingClaims) -> None:
+    batch = [a_claim(claims, offset, b"%d" % offset) for offset in range(5 * FETCHED_AT_ONCE)]
+    part = await with_claims(batch, claims, AT_ONCE)
+    assert [delivery.claimed for delivery in part] == [b"%d" % offset for offset in range(5 * FETCHED_AT_ONCE)]
+    assert claims.most_fetched_at_once == FETCHED_AT_ONCE
 
 
 async def test_a_claim_that_is_too_large_alone_is_fetched_all_the_same(claims: RememberingClaims) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger.blobs import BlobStore
+from ledger.blobs.obstore import ObstoreBlobs
 from ledger.clock import system_clock
 from ledger.settings import BatchSection, BlobsSection, KafkaSection, StoreSection
 from ledger.store import RequestLogStore
@@ -25,7 +26,7 @@ def pool() -> Iterator[ClickHousePool]:
 
 
 def test_in_the_cluster_rows_and_dead_letters_go_to_the_store(pool: ClickHousePool, tmp_path: Path) -> None:
-    deps = cluster_deps(pool, tmp_path.as_uri(), "llm.requests.v1")
+    deps = cluster_deps(pool, ObstoreBlobs(tmp_path.as_uri()), "llm.requests.v1")
     assert isinstance(deps.store, RequestLogStore)
     assert isinstance(deps.blobs, BlobStore)
     assert isinstance(deps.quarantine, TableQuarantine)
