@@ -169,6 +169,7 @@ async def run_workers(
         deps.ceiling.accepted = accept_dead_letters
         deps.retry = RetryPolicy(before_wait=vitals.waits.set)
         deps.on_prepared = vitals.read.set
+        deps.only_first = lambda: vitals.on_trial
         deps.rows_at_once = settings.batch.max_rows
         safeguards = Safeguards(
             stored_up_to=partial(highest_offsets, pool, settings.bus.generation),

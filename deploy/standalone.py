@@ -250,6 +250,7 @@ def _deps(parts: _Parts, options: StandaloneOptions) -> Deps:
     deps.ceiling.accepted = options.accept_dead_letters
     deps.retry = RetryPolicy(before_wait=parts.vitals.waits.set)
     deps.on_prepared = parts.vitals.read.set
+    deps.only_first = lambda: parts.vitals.on_trial
     deps.rows_at_once = options.batch.max_rows
     return deps
 

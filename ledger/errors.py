@@ -4,7 +4,7 @@ LedgerError
 ├── Invalid (TooLarge, TooDeep, UnsupportedEncoding, …)    the sender must change the request    → 400, 413, 415
 ├── Refused (MissingKey, UnknownKey, MissingScope)         the sender may not do this            → 401
 ├── NotFound                                               there is no such thing for this sender → 404
-├── Unavailable (BusUnavailable, StoreUnavailable)         try again later, nothing was lost      → 503 + Retry-After
+├── Unavailable (BusUnavailable, BodyNotKept, …)           try again later, nothing was lost      → 503 + Retry-After
 ├── BusBroken                                              the disk failed, not only for now       → the process stops
 └── Misconfigured                                          an operator must change the settings   → the process stops
 """

@@ -34,8 +34,8 @@ class _Named:
 async def with_claims(batch: Sequence[Delivery], claims: Claims | None, retry: RetryPolicy) -> Sequence[Delivery]:
     """The beginning of the batch, with the bodies of its claims; all of it, unless they are too large together.
 
-    At least one delivery of a batch that has any. Waits for as long as the blob store is away. Without a place for
-    claims, as where the bus takes records of any size, nothing is fetched.
+    At least one delivery of a batch that has any. What has its body already keeps it. Waits for as long as the blob
+    store is away. Without a place for claims, as where the bus takes records of any size, nothing is fetched.
     """
     if claims is None:
         return batch
@@ -44,10 +44,11 @@ async def with_claims(batch: Sequence[Delivery], claims: Claims | None, retry: R
     if not named:
         return batch
     end, fitting = _that_fit(named, len(batch))
+    missing = [item for item in fitting if batch[item.at].claimed is None]
     places = asyncio.Semaphore(FETCHED_AT_ONCE)
-    bodies = await asyncio.gather(*(_fetched(item.claim, claims, retry, places) for item in fitting))
+    bodies = await asyncio.gather(*(_fetched(item.claim, claims, retry, places) for item in missing))
     part = list(batch[:end])
-    for item, body in zip(fitting, bodies, strict=True):
+    for item, body in zip(missing, bodies, strict=True):
         part[item.at] = replace(part[item.at], claimed=body)
     return part
 

@@ -38,8 +38,14 @@ from workers.writing import Lease, write
 
 log = logging.getLogger(__name__)
 
-_Part = tuple[Sequence[Delivery], Prepared]
-"""Deliveries from the start of what is left, and what they turned out to be."""
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Deliveries from the start of what was left, what they turned out to be, and what is left now."""
+
+    deliveries: Sequence[Delivery]
+    prepared: Prepared
+    rest: Sequence[Delivery]
 
 
 @dataclass(slots=True)
@@ -53,6 +59,7 @@ class Deps:
     ceiling: Ceiling = field(default_factory=Ceiling)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     on_prepared: Callable[[], None] = lambda: None  # told when all records of a batch have been read without harm
+    only_first: Callable[[], bool] = lambda: False  # whether no more than the first chunk of a batch is wanted
     rows_at_once: int = BatchSection().max_rows  # deliveries of one chunk
     deleted_at_once: int = STEP  # records of a deletion that are folded together
     claims: Claims | None = None  # None: the bus takes records of any size
@@ -63,14 +70,17 @@ class Deps:
 async def process(deps: Deps, batch: Sequence[Delivery], still_ours: Callable[[], bool] = lambda: True) -> Receipt:
     """Store one batch. When this returns, every delivery is part of a row or is a dead letter.
 
+    Where `only_first` says so this is true of its beginning only, and the receipt names the place after that.
     The batch before it must have returned: a fold reads what the one before has written. Raises `NoLongerOurs` when
     the partitions went to another worker; every other error means that nothing may be committed.
     """
-    stored = quarantined = 0
+    stored = quarantined = done = 0
     async with aclosing(_chunks(deps, batch)) as chunks:
-        async for part, prepared in chunks:
-            receipt = await _store(deps, part, prepared, still_ours)
+        async for part in chunks:
+            receipt = await _store(deps, part.deliveries, part.prepared, still_ours)
             stored, quarantined = stored + receipt.stored, quarantined + receipt.quarantined
+            done += part.prepared.count
+    batch = batch[:done]
     if batch:
         await retrying(lambda: deps.store.insert_progress(settled_by(batch)), deps.retry)
     failpoint("B3")
@@ -83,13 +93,13 @@ async def _chunks(deps: Deps, batch: Sequence[Delivery]) -> AsyncGenerator[_Part
     coming = asyncio.ensure_future(_prepared(deps, rest))
     try:
         while rest:
-            part, prepared = await coming
-            rest = rest[prepared.count :]
+            part = await coming
+            rest = () if deps.only_first() else part.rest
             if rest:
                 coming = asyncio.ensure_future(_prepared(deps, rest))
             else:
                 deps.on_prepared()
-            yield part, prepared
+            yield part
     finally:  # what is prepared and not stored is dropped with its errors: it has touched nothing and is read again
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
@@ -99,7 +109,8 @@ async def _prepared(deps: Deps, rest: Sequence[Delivery]) -> _Part:
     part = await with_claims(rest[: deps.rows_at_once], deps.claims, deps.retry)
     preparing = asyncio.get_running_loop().run_in_executor(deps.thread, prepare, part, deps.price)
     prepared = await preparing  # a hostile body keeps a core busy, not the event loop
-    return part[: prepared.count], prepared
+    rest = [*part[prepared.count :], *rest[len(part) :]]  # whose claims are not fetched once more
+    return _Part(part[: prepared.count], prepared, rest)
 
 
 async def _store(deps: Deps, part: Sequence[Delivery], prepared: Prepared, still_ours: Callable[[], bool]) -> Receipt:

@@ -1,7 +1,9 @@
 """The two shapes of reply that nearly all calls have, read without building what they describe: 2 us instead of 5.
 
 Their types say of each key that `payloads.read_reply` looks at what it must be to be read here; a key that it does not
-look at may hold anything. Every other reply is read there, and of one that is read here both say the same.
+look at may hold anything. Every other reply is read there, and of one that is read here both say the same. That holds
+for text that `check_json_text` has passed: the other reader refuses a number beyond a double wherever it stands, this
+one skips it under a key that nobody looks at.
 """
 
 import msgspec

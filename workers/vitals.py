@@ -14,5 +14,6 @@ class Vitals:
     owned: frozenset[int] = frozenset()  # its partitions of the bus
     lag: int | None = None  # records on its partitions that are not committed
     read: asyncio.Event = field(default_factory=asyncio.Event)  # set when the records of a batch are decoded
+    on_trial: bool = False  # what is being stored is under a mark, see `attempts`: only its first chunk is wanted
     waits: asyncio.Event = field(default_factory=asyncio.Event)  # set when the work begins to wait for the store
     failure: str | None = None  # what went wrong for good: this worker ends, and has to be started again

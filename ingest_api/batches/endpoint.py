@@ -55,9 +55,8 @@ class BatchEndpoint:
         settings = reader.settings
         in_a_thread = min(settings.thread_above_bytes, _THREAD_ABOVE_BYTES)
         caps = replace(settings, max_body_bytes=settings.max_batch_bytes, thread_above_bytes=in_a_thread)
-        return cls(
-            intake, replace(reader, settings=caps), Framer(settings.max_batch_items), ItemJudge(settings.max_body_bytes)
-        )
+        framer, judge = Framer(settings.max_batch_items), ItemJudge(settings.max_body_bytes)
+        return cls(intake, replace(reader, settings=caps), framer, judge)
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """The route."""

@@ -9,6 +9,7 @@ import errno
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -39,7 +40,7 @@ from ledger.store.columns import (
     patch_from,
 )
 from ledger.store.remedies import sorted_by_remedy
-from ledger.store.row_reads import read_by_id, read_rows
+from ledger.store.row_reads import ids_by_project, read_by_id, read_rows
 
 T = TypeVar("T")
 
@@ -243,7 +244,10 @@ class ClickHouseStore:
         return result.result_rows
 
     async def _by_id(self, table: str, columns: Sequence[Column], of: Collection[Identity]) -> list[Sequence[Any]]:
-        return await self._pool.run(lambda client: read_by_id(client, table, columns, of)) if of else []
+        found: list[Sequence[Any]] = []
+        for project, ids in ids_by_project(of):  # one after the other: what runs in a thread cannot be cancelled
+            found += await self._pool.run(partial(read_by_id, table=table, columns=columns, project=project, ids=ids))
+        return found
 
     async def _insert(
         self, table: str, columns: Sequence[Column], items: Sequence[T], token: str, time: Callable[[T], int]

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from clickhouse_connect.driver import Client
 
-from ledger.ids import ProjectId, RecordId, from_int, to_int
+from ledger.ids import ProjectId, RecordId, from_int, is_keyed, to_int
 from ledger.request_log import RequestLog, RowKey
 from ledger.store import Identity
 from ledger.store.columns import BODY_COLUMNS, ROW_COLUMNS, Column, bodies_from, row_from, select_list, time_text
@@ -43,14 +43,24 @@ def _rows_of(client: Client, project: ProjectId, keys: Sequence[RowKey], with_bo
     return [row_from(values, heavy.get(from_int(values[2]))) for values in light.result_rows]
 
 
-def read_by_id(client: Client, table: str, columns: Sequence[Column], of: Collection[Identity]) -> list[Sequence[Any]]:
+def read_by_id(
+    client: Client, table: str, columns: Sequence[Column], project: ProjectId, ids: Sequence[RecordId]
+) -> list[Sequence[Any]]:
     """The values of these columns in all rows of these records, from a table in which most have none."""
     found: list[Sequence[Any]] = []
-    for project, group in _grouped(set(of), lambda identity: identity[0]):
-        if _has_any(client, table, project, [id_ for _, id_ in group]):
-            for _, ids in by_project(group):
-                found += _rows_by_id(client, table, columns, project, ids)
+    for of_a_kind in _by_kind(ids):
+        if _has_any(client, table, project, of_a_kind):
+            for start in range(0, len(of_a_kind), IDS_PER_LOOK_UP):
+                found += _rows_by_id(client, table, columns, project, of_a_kind[start : start + IDS_PER_LOOK_UP])
     return found
+
+
+def _by_kind(ids: Sequence[RecordId]) -> list[list[RecordId]]:
+    """Plain ids, which lie close together as they begin with a time, and keyed ones, which lie anywhere."""
+    kinds: tuple[list[RecordId], list[RecordId]] = ([], [])
+    for id_ in ids:
+        kinds[is_keyed(id_)].append(id_)
+    return [kind for kind in kinds if kind]
 
 
 def _has_any(client: Client, table: str, project: ProjectId, ids: Sequence[RecordId]) -> bool:
@@ -73,10 +83,15 @@ def _rows_by_id(
     return client.query(sql, parameters={"project": project, "ids": list(map(to_int, ids))}).result_rows
 
 
-def by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[Any]]]:
-    """The ids of each project, in groups of a size that one statement takes."""
+def ids_by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[RecordId]]]:
+    """The ids of each project, each of them once."""
     for project, group in _grouped(set(of), lambda identity: identity[0]):
-        ids = [id_ for _, id_ in group]
+        yield project, [id_ for _, id_ in group]
+
+
+def by_project(of: Collection[Identity]) -> Iterator[tuple[ProjectId, list[RecordId]]]:
+    """The same in groups of a size that one statement takes."""
+    for project, ids in ids_by_project(of):
         for start in range(0, len(ids), IDS_PER_LOOK_UP):
             yield project, ids[start : start + IDS_PER_LOOK_UP]
 

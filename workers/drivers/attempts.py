@@ -8,7 +8,8 @@ and the group that kills again one record at a time; the record that keeps killi
 Most crashes are nobody's fault in here (a node that goes away, memory that others took), and the first chunk after a
 start is slow to write. So a death counts in full only while the records themselves are being read: once they are, the
 mark is lessened; when the work waits for something outside it is taken back (`watching`), and also when a worker ends
-in good order. Once a first chunk is through, nothing is marked: it costs nothing.
+in good order. Once a first chunk is through, nothing is marked: it costs nothing. No more than one chunk is tried under
+a mark (`Vitals.on_trial`): the next one would be read while the mark of this one is lessened or taken back.
 """
 
 import re
@@ -39,6 +40,11 @@ GROUP_RECORDS = 64
 
 MARKED_RECORDS = 5000
 """At most so many are tried together under a mark: a worker that is behind has several times as many at hand."""
+
+
+def attempts_at(rows: int) -> "Attempts":
+    """Those of a worker whose chunks have at most so many rows."""
+    return Attempts(marked_records=min(MARKED_RECORDS, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,13 @@ class Step:
     def places(self, resume_at: Mapping[int, int]) -> dict[int, Place]:
         """What is committed once the step is done."""
         return {partition: Place(offset, self.after.get(partition)) for partition, offset in resume_at.items()}
+
+    def left(self, resume_at: Mapping[int, int]) -> Sequence[Delivery]:
+        """What is still to be tried: of a step under a mark perhaps only the beginning was stored."""
+        if not self.before:
+            return self.rest
+        places = [(delivery, resume_at.get(delivery.read_at.partition, 0)) for delivery in self.deliveries]
+        return [*(delivery for delivery, place in places if delivery.read_at.offset >= place), *self.rest]
 
 
 @dataclass(slots=True)

@@ -19,9 +19,10 @@ from ledger.bus import Delivery, committable
 from ledger.clock import Clock, system_clock
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
-from workers.batching import BatchBuffer
-from workers.drivers.attempts import Attempts, Place, Step
+from workers.batching import BatchBuffer, Pace
+from workers.drivers.attempts import Place, Step, attempts_at
 from workers.drivers.kafka_commits import Commits, GroupConsumer
+from workers.drivers.sizes import size_of
 from workers.drivers.watching import watched
 from workers.receipts import Receipt
 from workers.vitals import Vitals
@@ -48,6 +49,7 @@ class IntakePlan:
     revoke_seconds: float = 55.0  # for finishing before the partitions go; below the group's rebalance timeout
     commit_seconds: float = 10.0
     set_aside: SetAside | None = None  # None: a record that kills the worker is tried for ever, and nothing is marked
+    seconds: Callable[[], float] = time.monotonic
 
 
 class Intake:
@@ -58,7 +60,8 @@ class Intake:
         self._handle = handle
         self._vitals = vitals
         self._clock = clock
-        self._buffer: BatchBuffer[Delivery] = BatchBuffer(plan.batch, time.monotonic)
+        self._buffer: BatchBuffer[Delivery] = BatchBuffer(plan.batch, plan.seconds)
+        self._pace = Pace(plan.seconds)
         self._under_way_bytes: int | None = None  # of the chunk that is being stored
         self._owned: frozenset[int] = frozenset()
         self._epoch = 0
@@ -66,7 +69,7 @@ class Intake:
         self._draining = False
         self._paused = False
         self._commits = Commits(plan.topic, plan.commit_seconds)
-        self._attempts = Attempts()
+        self._attempts = attempts_at(plan.batch.max_rows)
         self.moves = 0  # grows with everything that comes from Kafka
         self._changed = asyncio.Event()
         self._at_rest = asyncio.Event()  # nothing buffered, nothing under way
@@ -150,7 +153,7 @@ class Intake:
         if self.read_in is None or self.read_in != self.epoch:
             return
         for delivery in deliveries:
-            self._buffer.add(delivery, _size(delivery))
+            self._buffer.add(delivery, size_of(delivery))
         self.moves += 1
         self._at_rest.clear()
         self._changed.set()
@@ -182,11 +185,12 @@ class Intake:
     async def _store_one_chunk(self) -> None:
         epoch = self._epoch
         before = self._buffer.bytes
-        chunk = self._buffer.take()
+        chunk = self._buffer.take(self._pace.chunks)
         self._under_way_bytes = before - self._buffer.bytes
         self._mind_the_budget()
         if chunk:
-            await self._store(chunk, epoch)
+            with self._pace.storing():
+                await self._store(chunk, epoch)
         self._under_way_bytes = None
         self._rest_when_done()
         self._mind_the_budget()
@@ -196,8 +200,7 @@ class Intake:
         while rest and self._ours(epoch):
             step = await self._next_step(rest, epoch)
             if self._ours(epoch):
-                rest = step.rest
-                await self._try(step, epoch)
+                rest = await self._try(step, epoch)
 
     async def _next_step(self, rest: Sequence[Delivery], epoch: int) -> Step:
         if self._plan.set_aside is None:
@@ -208,20 +211,23 @@ class Intake:
         self._attempts.learn(places)
         return self._attempts.next(rest)
 
-    async def _try(self, step: Step, epoch: int) -> None:
+    async def _try(self, step: Step, epoch: int) -> Sequence[Delivery]:
+        """What is left to be tried. Nothing is, once the epoch has ended."""
         if step.before:
             if not await self._confirmed(step.before, epoch) or not self._ours(epoch):
-                return  # the epoch may end while the marks are being confirmed
+                return ()  # the epoch may end while the marks are being confirmed
             self._attempts.begun(step)
         try:
             resume_at = await self._resume_at(step, epoch)
         except NoLongerOurs:
             log.warning("Partitions went while a chunk of theirs was being stored. It is read again elsewhere.")
-            return
-        if await self._confirmed(step.places(resume_at), epoch) and self._ours(epoch):
-            self._attempts.done(step, resume_at)
-            self._vitals.last_progress = self._clock()
-            failpoint("B4")
+            return ()
+        if not await self._confirmed(step.places(resume_at), epoch) or not self._ours(epoch):
+            return ()
+        self._attempts.done(step, resume_at)
+        self._vitals.last_progress = self._clock()
+        failpoint("B4")
+        return step.left(resume_at)
 
     async def _resume_at(self, step: Step, epoch: int) -> Mapping[int, int]:
         if step.kills and self._plan.set_aside is not None:
@@ -229,6 +235,7 @@ class Intake:
             return committable(step.deliveries)
         for delivery in step.deliveries:
             failpoint("B0", delivery.body or b"")
+        self._vitals.on_trial = bool(step.before)
         work = self._handle(step.deliveries, lambda: epoch == self._epoch)
         if step.before:
             reactions = {self._vitals.read: self._lessen_marks, self._vitals.waits: self.take_back_marks}
@@ -290,8 +297,3 @@ class Intake:
         self._paused = over
         change = self.consumer.pause if over else self.consumer.resume
         change(*self.partitions)
-
-
-def _size(delivery: Delivery) -> int:
-    headers = sum(len(name) + len(value) for name, value in delivery.headers)
-    return len(delivery.key or b"") + len(delivery.envelope or b"") + len(delivery.body or b"") + headers

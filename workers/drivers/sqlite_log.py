@@ -15,9 +15,10 @@ from typing import Any
 from ledger.bus import Delivery, Source, committable
 from ledger.failpoints import failpoint
 from ledger.settings import BatchSection
-from workers.batching import BatchBuffer
-from workers.drivers.attempts import Attempts, Place, Step
+from workers.batching import BatchBuffer, Pace
+from workers.drivers.attempts import Attempts, Place, Step, attempts_at
 from workers.drivers.mark_file import MarkFile
+from workers.drivers.sizes import size_of
 from workers.drivers.watching import watched
 from workers.receipts import Receipt
 from workers.retrying import RetryPolicy, retrying
@@ -53,17 +54,19 @@ async def run_log_worker(
     """Process what is on the log and what comes, until `stop` is set; then finish what was read already."""
     if stop.is_set():
         return
-    storing = _Storing(source, handle, guard, vitals)
-    ahead = _Ahead(source, BatchBuffer(batch, time.monotonic), batch.max_rows)
+    pace = Pace(time.monotonic)
+    storing = _Storing(source, handle, guard, vitals, attempts_at(batch.max_rows))
+    ahead = _Ahead(source, batch, BatchBuffer(batch, time.monotonic))
     reading = asyncio.create_task(ahead.read(), name="log-reading")
     stopping = asyncio.create_task(stop.wait(), name="log-stop")
     vitals.ready = True
     try:
-        while chunk := await ahead.take(reading, stopping):
+        while chunk := await ahead.take(reading, stopping, pace.chunks):
             if stop.is_set():
                 failpoint("B7")
             failpoint("C3")
-            await storing.store(chunk)
+            with pace.storing():
+                await storing.store(chunk)
             vitals.last_progress = datetime.now(UTC)
     finally:
         vitals.ready = False
@@ -77,41 +80,51 @@ class _Ahead:
     """What is read and not yet being stored."""
 
     source: Source
+    limits: BatchSection
     buffer: BatchBuffer[Delivery]
-    at_once: int
     came: asyncio.Event = field(default_factory=asyncio.Event)
     taken: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether enough is held: one read may bring the bytes of a whole batch, however few there is room for."""
+        return not self.buffer.room or 2 * self.buffer.bytes >= self.limits.max_bytes
+
     async def read(self) -> None:
-        """Read until the source is closed; wait while a whole batch is held."""
+        """Read until the source is closed; wait while a batch is held."""
         while True:
-            while not (room := self.buffer.room):
+            while self.is_full:
                 self.taken.clear()
                 await self.taken.wait()
-            limit = min(room, self.at_once)
+            limit = min(self.buffer.room, self.limits.max_rows)
             found = await retrying(lambda: self.source.poll(limit), RetryPolicy())  # noqa: B023  used at once
             if not found:
                 return
             for delivery in found:
-                self.buffer.add(delivery, len(delivery.body or b""))
+                self.buffer.add(delivery, size_of(delivery))
             self.came.set()
 
-    async def take(self, reading: asyncio.Task[None], stopping: asyncio.Task[bool]) -> Sequence[Delivery]:
+    async def take(self, reading: asyncio.Task[None], stopping: asyncio.Task[bool], chunks: int) -> Sequence[Delivery]:
         """The next batch: once it is worth an insert, or nothing more may be waited for; empty when that was all."""
-        while not (reading.done() or stopping.done() or self.buffer.seconds_until_ready() == 0):
-            self.came.clear()
-            coming = asyncio.create_task(self.came.wait())
-            waited_for: set[asyncio.Task[Any]] = {coming, reading, stopping}
-            wait = self.buffer.seconds_until_ready()
-            await asyncio.wait(waited_for, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            coming.cancel()
+        while not (reading.done() or stopping.done() or self.is_full or self.buffer.seconds_until_ready() == 0):
+            await self._until_more(reading, stopping)
         if stopping.done():
             await _end(reading)
         if reading.done() and not reading.cancelled():
             reading.result()
-        batch = self.buffer.take()
+        batch = self.buffer.take(chunks)
         self.taken.set()
         return batch
+
+    async def _until_more(self, *ends: asyncio.Task[Any]) -> None:
+        """Return when something came, when what is held is old enough, or when one of these is done."""
+        self.came.clear()
+        coming = asyncio.create_task(self.came.wait())
+        wait = self.buffer.seconds_until_ready()
+        try:
+            await asyncio.wait({coming, *ends}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            coming.cancel()
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -127,14 +140,14 @@ class _Storing:
     handle: Handle
     guard: Guard | None
     vitals: Vitals
-    attempts: Attempts = field(default_factory=Attempts)
+    attempts: Attempts
 
     async def store(self, chunk: Sequence[Delivery]) -> None:
         rest = chunk
         while rest:
             step = self._next_step(rest)
-            rest = step.rest
             resume_at = await self._try(step)
+            rest = step.left(resume_at)
             failpoint("C4")
             await retrying(lambda: self.source.commit(dict(resume_at)), RetryPolicy())  # noqa: B023  awaited at once
             failpoint("C5")
@@ -161,6 +174,7 @@ class _Storing:
             return committable(step.deliveries)
         for delivery in step.deliveries:
             failpoint("B0", delivery.body or b"")
+        self.vitals.on_trial = bool(step.before)
         work = self.handle(step.deliveries)
         if step.before:
             work = watched(work, {self.vitals.read: self._lessen_mark, self.vitals.waits: self._acquit})

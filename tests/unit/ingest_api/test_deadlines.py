@@ -70,9 +70,12 @@ async def test_a_cancellation_in_the_turn_of_the_deadline_is_not_lost(late_first
             await asyncio.Event().wait()
 
     waiting = asyncio.create_task(waits_long())
-    ends = [(await entered).has_come, waiting.cancel]
-    for end in ends if late_first else reversed(ends):
-        end()
+    deadline = await entered
+    if late_first:
+        deadline.has_come()
+    waiting.cancel()
+    if not late_first:
+        deadline.has_come()
     await asyncio.wait([waiting])
     assert waiting.cancelled()
 

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -31,6 +32,9 @@ from ledger.keys import (
     with_new_key,
     without_key,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 BOTH = [Scope.INGEST, Scope.QUERY]
 
@@ -150,7 +154,9 @@ def test_while_the_file_is_read_anew_another_thread_sees_all_of_it_or_nothing(pa
     ring = KeyRing(path, now=clock)
     assert ring.find(old)
 
-    def between_two_lines(frame: FrameType, event: str, argument: object) -> object:  # as a thread may come
+    def between_two_lines(
+        frame: FrameType, event: str, argument: object
+    ) -> "TraceFunction | None":  # as a thread may come
         del event, argument
         if frame.f_code.co_filename != KeyRing.find.__code__.co_filename:
             return None

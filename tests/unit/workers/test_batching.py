@@ -3,7 +3,7 @@
 import pytest
 
 from ledger.settings import BatchSection
-from workers.batching import CHUNKS, BatchBuffer
+from workers.batching import CHUNKS, QUICK_SECONDS, BatchBuffer, Pace
 
 LIMITS = BatchSection(max_rows=3, max_bytes=100, max_age_seconds=5.0)
 
@@ -31,7 +31,7 @@ def buffer(seconds: Seconds) -> BatchBuffer[str]:
 def test_an_empty_buffer_is_never_ready(buffer: BatchBuffer[str], seconds: Seconds) -> None:
     seconds.now += 60
     assert buffer.seconds_until_ready() is None
-    assert buffer.take() == []
+    assert buffer.take(CHUNKS) == []
 
 
 def test_the_count_makes_it_ready(buffer: BatchBuffer[str]) -> None:
@@ -60,7 +60,7 @@ def test_age_counts_from_the_oldest_item(buffer: BatchBuffer[str], seconds: Seco
 
 def test_age_does_not_count_while_the_buffer_is_empty(buffer: BatchBuffer[str], seconds: Seconds) -> None:
     buffer.add("a", 1)
-    assert buffer.take() == ["a"]
+    assert buffer.take(CHUNKS) == ["a"]
     seconds.now += 60
     buffer.add("b", 1)
     assert buffer.seconds_until_ready() == 5.0
@@ -71,7 +71,7 @@ def test_what_is_beyond_a_batch_stays_with_its_age(buffer: BatchBuffer[str], sec
         buffer.add(str(item), 1)
     seconds.now += 1
     buffer.add("beyond", 7)
-    assert buffer.take() == [str(item) for item in range(CHUNKS * LIMITS.max_rows)]
+    assert buffer.take(CHUNKS) == [str(item) for item in range(CHUNKS * LIMITS.max_rows)]
     assert (len(buffer), buffer.bytes) == (1, 7)
     seconds.now += 1
     assert buffer.seconds_until_ready() == 4.0
@@ -80,10 +80,10 @@ def test_what_is_beyond_a_batch_stays_with_its_age(buffer: BatchBuffer[str], sec
 def test_a_worker_that_keeps_up_takes_little_and_one_that_is_behind_all_that_came(buffer: BatchBuffer[str]) -> None:
     for item in "abc":
         buffer.add(item, 1)
-    assert buffer.take() == ["a", "b", "c"]
+    assert buffer.take(CHUNKS) == ["a", "b", "c"]
     for item in "defghij":
         buffer.add(item, 1)
-    assert buffer.take() == ["d", "e", "f", "g", "h", "i", "j"]
+    assert buffer.take(CHUNKS) == ["d", "e", "f", "g", "h", "i", "j"]
 
 
 def test_there_is_room_for_one_whole_batch_and_no_more(buffer: BatchBuffer[str]) -> None:
@@ -92,17 +92,34 @@ def test_there_is_room_for_one_whole_batch_and_no_more(buffer: BatchBuffer[str])
     assert buffer.room == CHUNKS * LIMITS.max_rows - 1
     buffer.add("b", 1)
     assert buffer.room == 0
-    buffer.take()
+    buffer.take(CHUNKS)
     for _ in range(CHUNKS * LIMITS.max_rows + 1):
         buffer.add("c", 0)
     assert buffer.room == 0
 
 
+def test_no_more_is_taken_than_as_many_chunks_as_are_wanted(buffer: BatchBuffer[str]) -> None:
+    for item in range(CHUNKS * LIMITS.max_rows):
+        buffer.add(str(item), 1)
+    assert buffer.take(1) == ["0", "1", "2"]
+    assert buffer.take(2) == ["3", "4", "5", "6", "7", "8"]
+
+
+def test_several_chunks_are_taken_at_once_only_while_the_batch_before_was_stored_quickly(seconds: Seconds) -> None:
+    pace = Pace(seconds)
+    taken = []
+    for took in (QUICK_SECONDS, CHUNKS * QUICK_SECONDS, CHUNKS * QUICK_SECONDS + 1, QUICK_SECONDS + 1, 0.1):
+        taken.append(pace.chunks)
+        with pace.storing():
+            seconds.now += took
+    assert [*taken, pace.chunks] == [1, CHUNKS, CHUNKS, 1, 1, CHUNKS]
+
+
 def test_an_item_above_the_bytes_is_a_batch_of_its_own(buffer: BatchBuffer[str]) -> None:
     buffer.add("huge", 1000)
     buffer.add("next", 1)
-    assert buffer.take() == ["huge"]
-    assert buffer.take() == ["next"]
+    assert buffer.take(CHUNKS) == ["huge"]
+    assert buffer.take(CHUNKS) == ["next"]
     assert buffer.bytes == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from ledger.bus import Delivery
 from ledger.bus.claims import new_name
 from ledger.ids import ProjectId
-from ledger.report import CLAIM_VERSION, Claim, encode
+from ledger.report import CLAIM_VERSION, Claim, Kind, encode
 from tests.support.builders import A_TIME, an_id
 from tests.support.claiming import RememberingClaims
 from tests.support.events import a_delivery, an_envelope
@@ -87,6 +87,26 @@ async def test_no_more_is_fetched_than_fits_and_the_rest_of_the_batch_waits(clai
     assert len(claims.fetched) == 2
     rest = await with_claims(batch[4:], claims, AT_ONCE)
     assert [delivery.position.offset for delivery in rest] == [5, 6]
+
+
+async def test_what_has_its_body_already_is_not_fetched_again_and_counts(claims: RememberingClaims) -> None:
+    half = MAX_FETCHED_BYTES // 2
+    batch = [
+        replace(a_claim(claims, 1, size=half), claimed=b"1"),
+        a_claim(claims, 2, b"2", size=half),
+        a_claim(claims, 3, size=1),
+    ]
+    part = await with_claims(batch, claims, AT_ONCE)
+    assert [delivery.claimed for delivery in part] == [b"1", b"2"]
+    assert len(claims.fetched) == 1
+
+
+async def test_claims_behind_the_end_of_a_chunk_are_fetched_once(claims: RememberingClaims) -> None:
+    worker = Worker()
+    deps = Deps(worker.store, worker.blobs, worker.quarantine, price, retry=AT_ONCE, claims=claims)
+    deletions = [a_delivery({"user_id": f"u{at}"}, at, kind=Kind.SCOPE_DELETE) for at in (1, 2, 3)]
+    await process(deps, [*deletions, a_claim(claims, 4), a_claim(claims, 5)])
+    assert len(claims.fetched) == len(set(claims.fetched)) == 2
 
 
 async def test_several_are_fetched_at_once_but_not_all_of_them(claims: RememberingClaims) -> None:

@@ -70,12 +70,14 @@ class WatchingStore(RememberingStore):
 class Pipeline:
     store: WatchingStore = field(default_factory=WatchingStore)
     quarantine: RememberingQuarantine = field(default_factory=RememberingQuarantine)
+    is_on_trial: bool = False
     told: list[int] = field(default_factory=list)  # rows written when all was said to be prepared
 
     async def process(self, *batch: Delivery) -> Receipt:
         deps = Deps(
             self.store, RememberingBlobs(), self.quarantine, self.store.preparing.price, retry=AT_ONCE, rows_at_once=2
         )
+        deps.only_first = lambda: self.is_on_trial
         deps.on_prepared = lambda: self.told.append(self.store.writes.count("rows"))
         return await process(deps, batch)
 
@@ -139,3 +141,13 @@ async def test_a_record_of_a_later_era_in_a_later_chunk_stops_after_what_is_befo
 async def test_a_batch_is_said_to_be_read_once_all_of_it_is(pipeline: Pipeline) -> None:
     await pipeline.process(*SIX)
     assert pipeline.told == [2], "two chunks were written, and the third was prepared"
+
+
+async def test_where_only_the_first_chunk_is_wanted_nothing_else_is_prepared_and_the_receipt_says_so(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.is_on_trial = True
+    assert await pipeline.process(*SIX) == Receipt(stored=2, quarantined=0, resume_at={0: 3})
+    assert pipeline.told == [0], "it was said to be read before it was written"
+    assert not pipeline.store.preparing.has(THIRD)
+    assert [position.offset for position in pipeline.store.progress.values()] == [2]

@@ -1,6 +1,10 @@
 """What to do about a failure, and how look-ups are cut: without an engine."""
 
+from dataclasses import dataclass, field
+from typing import Any, cast
+
 import pytest
+from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import (
     ClickHouseError,
     DatabaseError,
@@ -11,13 +15,13 @@ from clickhouse_connect.driver.exceptions import (
 )
 
 from ledger.errors import StoreUnavailable
-from ledger.ids import ProjectId
+from ledger.ids import ProjectId, from_int, is_keyed, keyed_id, to_int
 from ledger.store import DataRefused, RequestLogStore, StoreBroken
 from ledger.store.clickhouse import ClickHousePool, ClickHouseStore, is_embedded
 from ledger.store.columns import time_text
 from ledger.store.remedies import DATA, TRANSIENT, sorted_by_remedy
-from ledger.store.row_reads import IDS_PER_LOOK_UP, by_project
-from tests.support.builders import an_id
+from ledger.store.row_reads import IDS_PER_LOOK_UP, by_project, read_by_id
+from tests.support.builders import A_TIME, ID_SECRET, an_id
 
 TOO_MANY_PARTITIONS = "Code: 252. DB::Exception: Too many partitions for single INSERT block (more than 100)."
 TOO_MANY_PARTS = [
@@ -97,6 +101,38 @@ def test_look_ups_are_cut_by_project_and_into_pieces_that_a_statement_takes() ->
         ("shop", 1),
     ]
     assert {(project, id_) for project, ids in pieces for id_ in ids} == shop | bank
+
+
+@dataclass(slots=True)
+class AskedClient:
+    """Has rows of plain ids only, and remembers what it was asked."""
+
+    asked: list[tuple[str, int, int]] = field(default_factory=list)  # table, the first and the last id
+    looked_up: list[int] = field(default_factory=list)
+
+    def query(self, sql: str, parameters: dict[str, Any]) -> "Found":
+        if "BETWEEN" not in sql:
+            self.looked_up += parameters["ids"]
+            return Found([(id_,) for id_ in parameters["ids"]])
+        self.asked.append((parameters["project"], parameters["first"], parameters["last"]))
+        return Found([] if is_keyed(from_int(parameters["first"])) else [(1,)])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    result_rows: list[tuple[int]]
+
+
+def test_plain_and_keyed_ids_are_asked_for_separately() -> None:
+    client, shop = AskedClient(), ProjectId("shop")
+    plain = [an_id(A_TIME, number) for number in range(IDS_PER_LOOK_UP + 1)]
+    keyed = [keyed_id(f"order {number}", ID_SECRET) for number in range(3)]
+    found = read_by_id(cast(Client, client), "request_patches", [], shop, [*keyed, *plain])
+    assert client.asked == [
+        (shop, to_int(min(plain)), to_int(max(plain))),
+        (shop, to_int(min(keyed)), to_int(max(keyed))),
+    ]
+    assert client.looked_up == [id_ for (id_,) in found] == list(map(to_int, plain)), "no keyed one has a row"
 
 
 async def test_asking_for_nothing_asks_nobody() -> None:

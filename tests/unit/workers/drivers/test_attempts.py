@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.bus import Delivery, Position, committable
-from workers.drivers.attempts import ENOUGH, READING, WRITING, Attempts, Level, Mark, Place, Step, mark_from
+from workers.drivers.attempts import (
+    ENOUGH,
+    MARKED_RECORDS,
+    READING,
+    WRITING,
+    Attempts,
+    Level,
+    Mark,
+    Place,
+    Step,
+    attempts_at,
+    mark_from,
+)
 
 CHUNK = 4
 
@@ -50,6 +62,21 @@ def test_under_a_mark_no_more_are_tried_at_once_than_one_chunk_and_then_all_that
     attempts.begun(step)
     attempts.done(step, {0: 5})
     assert attempts.next(step.rest) == Step(deliveries[2:], ())
+
+
+def test_what_a_receipt_leaves_of_a_step_under_a_mark_comes_before_the_rest() -> None:
+    attempts = Attempts(marked_records=4)
+    deliveries = [a_delivery(0, 3), a_delivery(1, 7), a_delivery(0, 4), a_delivery(2, 5), a_delivery(0, 5)]
+    attempts.learn({0: Place(3, None), 1: Place(7, None), 2: Place(5, None)})
+    step = attempts.next(deliveries)
+    attempts.begun(step)
+    attempts.done(step, {0: 4, 1: 8})
+    assert step.left({0: 4, 1: 8}) == deliveries[2:]
+    assert attempts.next(deliveries[2:]).before == {2: Place(5, Mark(READING, 6))}, "and stays marked where none is"
+
+
+def test_a_worker_of_small_chunks_tries_one_of_them_under_a_mark() -> None:
+    assert [attempts_at(rows).marked_records for rows in (7, MARKED_RECORDS + 1)] == [7, MARKED_RECORDS]
 
 
 def test_what_waits_for_suspects_of_its_partition_stays_in_order() -> None:

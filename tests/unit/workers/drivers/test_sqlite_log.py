@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from ledger.bus.memory import MemoryBus
 from ledger.errors import BusUnavailable
 from ledger.settings import BatchSection
 from workers.batching import CHUNKS
-from workers.drivers.sqlite_log import run_log_worker
+from workers.drivers.mark_file import MarkFile
+from workers.drivers.sqlite_log import Guard, run_log_worker
 from workers.receipts import Receipt
 from workers.vitals import Vitals
 
@@ -27,11 +29,13 @@ class Handling:
     called: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     failure: Exception | None = None
+    at_most: int | None = None  # of a chunk, whose receipt says so
 
     def __post_init__(self) -> None:
         self.gate.set()
 
     async def __call__(self, chunk: Sequence[Delivery]) -> Receipt:
+        chunk = chunk[: self.at_most]
         self.called.set()
         await self.gate.wait()
         if self.failure:
@@ -93,10 +97,11 @@ class Worker:
     handling: Handling = field(default_factory=Handling)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     vitals: Vitals = field(default_factory=Vitals)
+    guard: Guard | None = None
 
     def start(self) -> asyncio.Task[None]:
         return asyncio.create_task(
-            run_log_worker(self.bus, self.batch, self.handling, stop=self.stop, vitals=self.vitals)
+            run_log_worker(self.bus, self.batch, self.handling, stop=self.stop, vitals=self.vitals, guard=self.guard)
         )
 
     async def publish(self, *bodies: bytes) -> None:
@@ -106,6 +111,10 @@ class Worker:
     async def finish(self, running: asyncio.Task[None]) -> None:
         self.stop.set()
         await running
+
+
+async def refuse(delivery: Delivery) -> None:
+    raise AssertionError(delivery)
 
 
 @pytest.fixture
@@ -128,17 +137,54 @@ async def test_what_comes_while_a_batch_is_stored_is_read_ahead_but_no_more_than
     worker = Worker(BatchSection(max_rows=2, max_age_seconds=0.001))
     most = CHUNKS * worker.batch.max_rows
     worker.handling.gate.clear()
-    await worker.publish(*[b"body"] * (2 * most + 1))
+    first = worker.batch.max_rows
+    await worker.publish(*[b"body"] * (first + most + 1))
     running = worker.start()
     await worker.handling.called.wait()
-    await worker.bus.until_read(2 * most)
+    await worker.bus.until_read(first + most)
     for _ in range(20):
         await asyncio.sleep(0)  # time enough to read on
-    assert worker.bus.handed_out == 2 * most
+    assert worker.bus.handed_out == first + most
     worker.handling.gate.set()
-    await worker.bus.until(2 * most + 1)
+    await worker.bus.until(first + most + 1)
     await worker.finish(running)
-    assert [len(chunk) for chunk in worker.handling.chunks] == [most, most, 1]
+    assert [len(chunk) for chunk in worker.handling.chunks] == [first, most, 1]
+
+
+async def test_no_more_is_read_ahead_once_half_of_the_bytes_of_a_batch_are_held() -> None:
+    worker = Worker(BatchSection(max_rows=1, max_bytes=100, max_age_seconds=NEVER_OF_AGE))
+    worker.handling.gate.clear()
+    await worker.publish(*[b"x" * 60] * 4)
+    running = worker.start()
+    await worker.handling.called.wait()
+    await worker.bus.until_read(2)
+    for _ in range(20):
+        await asyncio.sleep(0)  # time enough to read on
+    assert worker.bus.handed_out == 2
+    worker.handling.gate.set()
+    await worker.bus.until(4)
+    await worker.finish(running)
+
+
+async def test_what_reading_waits_for_is_taken_at_once_however_young_it_is() -> None:
+    worker = Worker(BatchSection(max_rows=1000, max_bytes=100, max_age_seconds=NEVER_OF_AGE))
+    running = worker.start()
+    await worker.publish(b"x" * 60)
+    await worker.bus.until(1)
+    await worker.finish(running)
+
+
+async def test_what_a_receipt_leaves_of_a_batch_under_a_mark_is_handed_on_next(tmp_path: Path) -> None:
+    worker = Worker(guard=Guard(MarkFile(tmp_path / "mark"), set_aside=refuse))
+    worker.handling.at_most = 2
+    await worker.publish(b"a", b"b", b"c")
+    running = worker.start()
+    await worker.handling.called.wait()
+    assert worker.vitals.on_trial
+    await worker.bus.until(3)
+    await worker.finish(running)
+    assert worker.handling.chunks == [[b"a", b"b"], [b"c"]]
+    assert not worker.vitals.on_trial
 
 
 async def test_a_log_that_fails_while_a_batch_is_stored_stops_the_worker_after_it(worker: Worker) -> None:
