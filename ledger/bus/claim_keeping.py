@@ -9,7 +9,7 @@ import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.blobs import Claims
 from ledger.bus.group_commit import NOT_HANDED_OVER
@@ -21,6 +21,8 @@ PUT_AT_ONCE = 4
 
 OF_ONE_CALL = 2
 """So many of them may belong to one call."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class Keeper:
         self._deadline_seconds = deadline_seconds  # for a place; again for the put; again for a deletion
         self._places = asyncio.Semaphore(PUT_AT_ONCE)
         self._deleting = asyncio.Semaphore(PUT_AT_ONCE)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._failures = CountedLog(log)
 
     def turn(self) -> Turn:
@@ -51,15 +53,10 @@ class Keeper:
 
     async def keep(self, name: str, body: bytes, turn: Turn) -> None:
         """Return once the body is in the blob store. Raises `BodyNotKept`; a slow put keeps its place until its end."""
-        try:
-            async with asyncio.timeout_at(turn.begin_by) as patience, turn.places:
-                await self._places.acquire()
-                putting = self._in_background(self._put(name, body))
-                patience.reschedule(asyncio.get_running_loop().time() + self._deadline_seconds)
-                await self._ended(putting, name)
-        except (TimeoutError, Unavailable) as error:
-            self._failures.warning("A large body was not taken by the blob store.", {"error": str(error) or "too slow"})
-            raise BodyNotKept(NOT_HANDED_OVER) from error
+        trouble = await self._trouble_with(name, body, turn)
+        if trouble is not None:
+            self._failures.warning("A large body was not taken by the blob store.", {"error": trouble})
+            raise BodyNotKept(NOT_HANDED_OVER)
         turn.kept.append(name)
 
     def forget(self, name: str) -> None:
@@ -73,18 +70,35 @@ class Keeper:
                 while self._under_way:
                     await asyncio.wait(self._under_way)
 
-    async def _put(self, name: str, body: bytes) -> None:
+    async def _trouble_with(self, name: str, body: bytes, turn: Turn) -> str | None:
+        """Why it was not kept: a text. An error would hold the frames of who waits, and their bodies, in a cycle."""
+        try:
+            async with asyncio.timeout_at(turn.begin_by) as patience, turn.places:
+                await self._places.acquire()
+                putting = self._in_background(self._put(name, body))
+                patience.reschedule(asyncio.get_running_loop().time() + self._deadline_seconds)
+                return await self._ended(putting, name)
+        except TimeoutError:
+            return "too slow"
+
+    async def _put(self, name: str, body: bytes) -> str | None:
         try:
             await self._claims.put_claim(name, body)
+        except Unavailable as error:
+            return str(error)
         finally:
             self._places.release()
+        return None
 
-    async def _ended(self, putting: asyncio.Task[None], name: str) -> None:
+    async def _ended(self, putting: asyncio.Task[str | None], name: str) -> str | None:
         try:
-            await asyncio.shield(putting)
-        except (asyncio.CancelledError, Unavailable):  # nobody waits for it any more, or it may be there in spite of it
+            trouble = await asyncio.shield(putting)
+        except asyncio.CancelledError:  # nobody waits for it any more
             putting.add_done_callback(lambda _: self.forget(name))
             raise
+        if trouble is not None:
+            self.forget(name)  # it may be there all the same
+        return trouble
 
     async def _delete(self, name: str) -> None:
         try:
@@ -94,13 +108,13 @@ class Keeper:
             extra = {"error": str(error) or "too slow"}
             self._failures.warning("A claim that no record names stays until it is old.", extra)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._forget_task)
         return task
 
-    def _forget_task(self, task: asyncio.Task[None]) -> None:
+    def _forget_task(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waited has it; nobody may have

@@ -56,6 +56,7 @@ class Ingest:
 @pytest.fixture
 def ingest(kafka_broker: BrokerProcess, tmp_path: Path) -> Iterator[Ingest]:
     settings = cluster_settings(Backends(kafka_broker.bootstrap_servers, "http://nobody:1/asks"), tmp_path)
+    (tmp_path / "blobs").mkdir()
     succeeded(["topics", "ensure", "--wait", "30"], tmp_path, settings)
     key, port = new_key(tmp_path / "keys.json", "shop", tmp_path), free_port()
     child = start_command(["ingest-api", "--port", str(port)], tmp_path, settings)

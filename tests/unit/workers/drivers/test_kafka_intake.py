@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from ledger.bus import Delivery, Position, committable
 from ledger.settings import BatchSection
-from workers.batching import CHUNKS
+from workers.batching import CHUNKS, QUICK_SECONDS
 from workers.drivers.kafka_intake import Intake, IntakePlan
 from workers.receipts import Receipt
 from workers.vitals import Vitals
@@ -84,11 +84,22 @@ class Store:
 
 
 @dataclass(slots=True)
+class Seconds:
+    """A clock that stands still until it is told otherwise."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True)
 class Scene:
     intake: Intake
     consumer: FakeConsumer
     store: Store
     vitals: Vitals
+    seconds: Seconds
 
     def read(self, *deliveries: Delivery) -> None:
         """As the consumer does: note the epoch, then hand over."""
@@ -103,8 +114,9 @@ async def a_scene(
     vitals, store, consumer = Vitals(), Store(), FakeConsumer(list(answers))
     if gate_open:
         store.gate.set()
-    plan = IntakePlan("topic", BATCH, revoke_seconds=revoke_seconds, commit_seconds=0.01)
-    scene = Scene(Intake(plan, store, vitals), consumer, store, vitals)
+    seconds = Seconds()
+    plan = IntakePlan("topic", BATCH, revoke_seconds=revoke_seconds, commit_seconds=0.01, seconds=seconds)
+    scene = Scene(Intake(plan, store, vitals), consumer, store, vitals, seconds)
     scene.intake.attach(consumer)
     running = asyncio.create_task(scene.intake.run())
     async with asyncio.timeout(20):
@@ -304,6 +316,19 @@ async def test_reading_pauses_while_a_whole_batch_of_small_records_waits() -> No
         assert scene.consumer.paused == set()
         await scene.intake.drain()
         assert [len(chunk) for chunk in scene.store.begun] == [1, CHUNKS * BATCH.max_rows]
+
+
+async def test_while_the_store_is_slow_one_chunk_is_stored_and_committed_at_a_time() -> None:
+    async with a_scene(gate_open=False) as scene:
+        scene.intake.assigned([0])
+        scene.read(a_delivery(0))
+        await scene.store.until(lambda store: len(store.begun) == 1)
+        scene.read(*(Delivery(Position(1, 0, offset), None, None, b"") for offset in range(1, 2 * BATCH.max_rows + 1)))
+        scene.seconds.now += QUICK_SECONDS + 1
+        scene.store.gate.set()
+        await scene.intake.drain()
+        assert [len(chunk) for chunk in scene.store.begun] == [1, BATCH.max_rows, BATCH.max_rows]
+        assert scene.consumer.commits == [{AT_0: 1}, {AT_0: 11}, {AT_0: 21}]
 
 
 async def test_a_new_assignment_begins_unpaused_and_is_paused_when_needed() -> None:
