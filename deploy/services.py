@@ -38,7 +38,6 @@ from ledger.store.progress import highest_offsets
 from query_api.admin.doctor import no_bus
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
-from workers.collecting import collect_rarely
 from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.kafka import Safeguards, run_kafka_worker
 from workers.drivers.retaining import Retainer, run_retaining
@@ -145,7 +144,6 @@ async def run_workers(
     settings: WorkerSettings, *, resume_after_loss: bool = False, accept_dead_letters: int = 0
 ) -> None:
     """Work until a signal. Raises what stopped the work otherwise; nothing unwritten is committed."""
-    collect_rarely()
     blobs = ObstoreBlobs(settings.blobs.url)
     stop, http_stop = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop)

@@ -54,7 +54,6 @@ from ledger.store.migrations import Migration, available, drive, migrate
 from ledger.store.retention import read_policies
 from query_api.app import create_app as create_query_app
 from query_api.settings import QuerySettings
-from workers.collecting import collect_rarely
 from workers.drivers.erasing import Eraser, run_erasing
 from workers.drivers.mark_file import MarkFile
 from workers.drivers.retaining import Retainer, run_retaining
@@ -257,7 +256,6 @@ def _deps(parts: _Parts, options: StandaloneOptions) -> Deps:
 
 async def _run_parts(parts: _Parts, options: StandaloneOptions, listener: socket.socket, stop: asyncio.Event) -> None:
     """The API stops first, then the worker finishes what it has read; the log keeps the rest."""
-    collect_rarely()
     worker_stop = asyncio.Event()
     deps = _deps(parts, options)
     handle, source = parts.making.handling(deps), parts.making.reading(parts.bus)

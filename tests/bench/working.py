@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import uuid4
 
+from deploy import event_loop
 from deploy.data_folder import DataFolder
 from ledger.bus import Delivery, Position, Publisher, Record
 from ledger.bus.kafka import KafkaPublisher
@@ -26,7 +27,6 @@ from ledger.store.migrations import available, drive, migrate
 from tests.bench.bodies import FIRST_MS
 from tests.bench.listing_rows import fill, settle
 from tests.support.recording import RememberingStore
-from workers.collecting import collect_rarely
 from workers.drivers.kafka import run_kafka_worker
 from workers.drivers.sqlite_log import run_log_worker
 from workers.folding import Chunk, fold
@@ -229,7 +229,7 @@ async def check_listed(pool: ClickHousePool, wanted: int) -> None:
 
 def set_apart() -> None:
     """Keep the garbage collector from walking over what only the bench holds; for the rest as the product has it."""
-    collect_rarely()
+    event_loop.settle()
 
 
 def slices(records: Sequence[Record], size: int) -> Iterator[tuple[int, Sequence[Record]]]:
