@@ -25,7 +25,7 @@ from tests.bench.ingest_server import kafka_section
 from tests.bench.plan import Plan
 from tests.bench.processes import can_pin, pinned_to
 from tests.bench.scaling_worker import Ended, Job, Mark, Said
-from tests.bench.working import fill_topic
+from tests.bench.working import Speed, fill_topic
 
 PARTITIONS = 8
 WORKERS = 2
@@ -35,25 +35,6 @@ _AIM = Target(at_least=1.7)
 
 class NotEachOnce(Exception):
     """Some records became no row, or a row in two stores."""
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """Of all workers together while all of them had work."""
-
-    rows: float
-    seconds: float
-    cpu_seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Rows per second."""
-        return self.rows / self.seconds
-
-    @property
-    def cpu_us(self) -> float:
-        """CPU time per row, in microseconds."""
-        return 1e6 * self.cpu_seconds / self.rows
 
 
 def measured(plan: Plan) -> list[Figure]:

@@ -5,7 +5,6 @@ A store with many rows in it is measured beside an empty one: nothing on this pa
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import uuid4
 
 from deploy.data_folder import DataFolder
@@ -14,34 +13,17 @@ from tests.bench.bodies import record
 from tests.bench.figures import Figure, Target
 from tests.bench.ingest_server import kafka_section
 from tests.bench.plan import Plan
-from tests.bench.working import Stopwatch, Workplace, insert_ready, ready_batches, through_kafka, through_sqlite_log
+from tests.bench.working import (
+    Speed,
+    Workplace,
+    insert_ready,
+    ready_batches,
+    through_kafka,
+    through_sqlite_log,
+)
 
 _READY, _LOG, _KAFKA = "ready", "SQLite log", "Kafka"
 _AIM = Target(at_least=0.50)
-
-
-@dataclass(slots=True)
-class Total:
-    """The sum of some measurements of one way."""
-
-    rows: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-
-    def add(self, watch: Stopwatch) -> None:
-        """One measurement more."""
-        rows, seconds, cpu = watch.between()
-        self.rows, self.seconds, self.cpu_seconds = self.rows + rows, self.seconds + seconds, self.cpu_seconds + cpu
-
-    @property
-    def rate(self) -> float:
-        """Rows per second."""
-        return self.rows / self.seconds
-
-    @property
-    def cpu_us(self) -> float:
-        """CPU time per row, in microseconds."""
-        return 1e6 * self.cpu_seconds / self.rows
 
 
 def measured(plan: Plan) -> list[Figure]:
@@ -55,15 +37,15 @@ async def _measured(plan: Plan) -> list[Figure]:
     data.prepare()
     records = [record(number, plan.body_bytes) for number in range(plan.rows)]
     totals = await _in_turns(data, records, plan)
-    into_many = Total()
+    into_many = Speed()
     into_many.add(await through_sqlite_log(Workplace(data, "filled", plan.stored), records))
     figures = [_figure(f"worker, {name}: rows listed", totals[name], totals[_READY]) for name in _ways(plan)]
     return [*figures, _grown(plan.stored, into_many, totals[_LOG])]
 
 
-async def _in_turns(data: DataFolder, records: Sequence[Record], plan: Plan) -> dict[str, Total]:
+async def _in_turns(data: DataFolder, records: Sequence[Record], plan: Plan) -> dict[str, Speed]:
     batches = await ready_batches(records)
-    totals = {name: Total() for name in (_READY, *_ways(plan))}
+    totals = {name: Speed() for name in (_READY, *_ways(plan))}
     for turn in range(plan.rounds):
         totals[_READY].add(await insert_ready(Workplace(data, f"ready_{turn}"), batches))
         totals[_LOG].add(await through_sqlite_log(Workplace(data, f"log_{turn}"), records))
@@ -77,14 +59,14 @@ def _ways(plan: Plan) -> tuple[str, ...]:
     return (_LOG, _KAFKA) if plan.kafka else (_LOG,)
 
 
-def _figure(name: str, ours: Total, limit: Total) -> Figure:
+def _figure(name: str, ours: Speed, limit: Speed) -> Figure:
     return Figure(
         name=name,
         unit="1/s",
         ours=ours.rate,
         limit_name="the same rows, ready, through the same client",
         limit=limit.rate,
-        count=ours.rows,
+        count=round(ours.rows),
         seconds=ours.seconds,
         cpu_us=ours.cpu_us,
         limit_cpu_us=limit.cpu_us,
@@ -92,14 +74,14 @@ def _figure(name: str, ours: Total, limit: Total) -> Figure:
     )
 
 
-def _grown(stored: int, ours: Total, empty: Total) -> Figure:
+def _grown(stored: int, ours: Speed, empty: Speed) -> Figure:
     return Figure(
         name=f"worker, {_LOG}, {stored:,} rows stored before",
         unit="1/s",
         ours=ours.rate,
         limit_name="the same into an empty store",
         limit=empty.rate,
-        count=ours.rows,
+        count=round(ours.rows),
         seconds=ours.seconds,
         cpu_us=ours.cpu_us,
         limit_cpu_us=empty.cpu_us,

@@ -65,6 +65,30 @@ class Stopwatch:
         return last_rows - rows, last_at - at, last_cpu - cpu
 
 
+@dataclass(slots=True)
+class Speed:
+    """Of one way: the sum of its measurements."""
+
+    rows: float = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def add(self, watch: Stopwatch) -> None:
+        """One measurement more."""
+        rows, seconds, cpu = watch.between()
+        self.rows, self.seconds, self.cpu_seconds = self.rows + rows, self.seconds + seconds, self.cpu_seconds + cpu
+
+    @property
+    def rate(self) -> float:
+        """Rows per second."""
+        return self.rows / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time per row, in microseconds."""
+        return 1e6 * self.cpu_seconds / self.rows
+
+
 class WatchedStore(ClickHouseStore):
     """Notes when rows are listed: after each insert, as a batch may be all that a worker has at hand."""
 
